@@ -1,0 +1,45 @@
+"""Run any LangGraph graph as a Dapr workflow."""
+
+from dapr_bridge.calling import GraphResult, call_graph
+from dapr_bridge.client import DurableGraph
+from dapr_bridge.errors import (
+    BridgeError,
+    GraphFailedError,
+    GraphNotFoundError,
+    GraphRefusedError,
+    LocalDaprError,
+    PayloadTooLargeError,
+    RuntimeNotFoundError,
+    StaleRunError,
+    StateStoreError,
+    StateStoreUnavailableError,
+    ThreadBusyError,
+    ValueNotKeptError,
+)
+from dapr_bridge.reference import Reference
+from dapr_bridge.saver import DaprSaver, Patience
+from dapr_bridge.store import DaprStore
+from dapr_bridge.worker import GraphWorker
+
+__all__ = [
+    "BridgeError",
+    "DaprSaver",
+    "DaprStore",
+    "DurableGraph",
+    "GraphFailedError",
+    "GraphNotFoundError",
+    "GraphRefusedError",
+    "GraphResult",
+    "GraphWorker",
+    "LocalDaprError",
+    "Patience",
+    "PayloadTooLargeError",
+    "Reference",
+    "RuntimeNotFoundError",
+    "StaleRunError",
+    "StateStoreError",
+    "StateStoreUnavailableError",
+    "ThreadBusyError",
+    "ValueNotKeptError",
+    "call_graph",
+]

@@ -1,0 +1,89 @@
+"""The exceptions of the bridge.
+
+BridgeError
+|-- GraphNotFoundError        no graph of that name on this worker
+|-- GraphRefusedError         a graph uses something that cannot be kept; raised when it is registered
+|-- GraphFailedError          a node failed after its own retries; the thread can be resumed
+|-- ThreadBusyError           another run of the thread is going on
+|-- StaleRunError             a run went on after a newer one had taken over its thread
+|-- ValueNotKeptError         a value cannot come back equal from the store
+|-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
+|-- StateStoreError           the state store refused a call, or answered with what nobody wrote
+|   `-- StateStoreUnavailableError   the sidecar or the store did not answer in time
+`-- LocalDaprError            the local Dapr of `dapr_bridge.testing` did not start or not answer
+    `-- RuntimeNotFoundError  no Dapr runtime on this machine
+"""
+
+from __future__ import annotations
+
+
+class BridgeError(Exception):
+    """Base of everything this package raises."""
+
+
+class GraphNotFoundError(BridgeError):
+    """A graph was asked for that the worker does not host."""
+
+
+class GraphRefusedError(BridgeError):
+    """A graph uses a feature that the bridge cannot keep; the message names it and the way out."""
+
+
+class GraphFailedError(BridgeError):
+    """A graph run stopped at a node's exception.
+
+    Calling the graph again on the same thread goes on from the last checkpoint: nodes that had finished are not run
+    again.
+
+    Attributes:
+        graph: name of the graph.
+        thread_id: thread of the run.
+        node: node that failed, or None when the run failed between nodes (such as at the recursion limit).
+        task_id: LangGraph's id of the failed task, or None.
+        error_type: class name of the node's exception.
+        message: text of the node's exception.
+    """
+
+    def __init__(
+        self, *, graph: str, thread_id: str, node: str | None, task_id: str | None, error_type: str, message: str
+    ) -> None:
+        where = f"node {node!r}" if node else "the run"
+        super().__init__(f"graph {graph!r}, thread {thread_id!r}: {where} failed with {error_type}: {message}")
+        self.graph = graph
+        self.thread_id = thread_id
+        self.node = node
+        self.task_id = task_id
+        self.error_type = error_type
+        self.message = message
+
+
+class ThreadBusyError(BridgeError):
+    """A thread has a live run already."""
+
+
+class StaleRunError(BridgeError):
+    """A run tried to write to a thread that another run has moved on."""
+
+
+class ValueNotKeptError(BridgeError):
+    """A value would not come back equal from the store."""
+
+
+class PayloadTooLargeError(BridgeError):
+    """A value was to travel in a workflow's history and is too large for it."""
+
+
+class StateStoreError(BridgeError):
+    """A Dapr state store refused a call."""
+
+
+class StateStoreUnavailableError(StateStoreError):
+    """The sidecar or its state store did not answer within the patience given."""
+
+
+class LocalDaprError(BridgeError):
+    """The local Dapr of `dapr_bridge.testing` did not do as asked."""
+
+
+class RuntimeNotFoundError(LocalDaprError):
+    """No usable Dapr runtime was found; the message says where it was looked for."""

@@ -1,0 +1,231 @@
+"""The saver's documents and how they become bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
+
+from dapr_bridge.errors import ValueNotKeptError
+
+INPUT_TASK = "00000000-0000-0000-0000-000000000000"
+"""LangGraph's task id for the writes of an input or Command."""
+
+_ERROR_SOURCE = "__error_source_node__"
+_CONTROL_CHANNELS = frozenset({*WRITES_IDX_MAP, _ERROR_SOURCE})
+
+CHUNK_IDS = 64
+"""How many checkpoint ids a head holds before they move to a chunk of their own."""
+
+
+class Codec:
+    """Values to bytes and back, through LangGraph's serializer."""
+
+    def __init__(self, serde: SerializerProtocol) -> None:
+        self._serde = serde
+
+    def dump(self, value: Any, *, what: str) -> bytes:
+        """Serialize a value; `what` names it in the error."""
+        try:
+            kind, data = self._serde.dumps_typed(value)
+        except Exception as error:
+            raise ValueNotKeptError(
+                f"{what} holds a {type(value).__name__} that LangGraph's serializer cannot keep: {error}"
+            ) from error
+        return kind.encode() + b"\0" + data
+
+    def load(self, data: bytes) -> Any:
+        """Deserialize a value.
+
+        Raises:
+            ValueNotKeptError: it holds a type that is not allowed; the stored bytes stay as they are.
+        """
+        kind, _, body = data.partition(b"\0")
+        with _BlockedTypes() as blocked:
+            value = self._serde.loads_typed((kind.decode(), body))
+        if blocked.names:
+            names = ", ".join(sorted(blocked.names))
+            raise ValueNotKeptError(f"stored state holds {names}; pass it to DaprSaver(allowed_types=[...]) to load it")
+        return value
+
+
+class _BlockedTypes:
+    """Collects the types that the serializer refuses to build, which it would replace by plain data in silence."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __enter__(self) -> _BlockedTypes:
+        self._thread = threading.get_ident()
+        self._unregister = register_serde_event_listener(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._unregister()
+
+    def _note(self, event: SerdeEvent) -> None:
+        if event["kind"].endswith("_blocked") and threading.get_ident() == self._thread:
+            self.names.add(f"{event['module']}.{event['name']}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """Where a namespace of a thread stands: its latest checkpoint, and where to find the others."""
+
+    latest: str = ""
+    ids: tuple[str, ...] = ()
+    chunks: int = 0
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Head:
+        """Rebuild a head from `to_document`."""
+        return cls(latest=document["latest"], ids=tuple(document["ids"]), chunks=document["chunks"])
+
+    def to_document(self) -> dict[str, Any]:
+        """Return plain data for the codec."""
+        return {"latest": self.latest, "ids": list(self.ids), "chunks": self.chunks}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next id starts a new chunk."""
+        return len(self.ids) >= CHUNK_IDS
+
+    def with_checkpoint(self, checkpoint_id: str) -> Head:
+        """Add a checkpoint; a full head starts anew, its ids having moved to a chunk."""
+        latest = max(self.latest, checkpoint_id)
+        if checkpoint_id in self.ids:
+            return self
+        if self.is_full:
+            return Head(latest=latest, ids=(checkpoint_id,), chunks=self.chunks + 1)
+        return replace(self, latest=latest, ids=(*self.ids, checkpoint_id))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointRecord:
+    """One checkpoint without its channel values.
+
+    Attributes:
+        checkpoint: LangGraph's checkpoint, `channel_values` empty.
+        metadata: its metadata.
+        parent_id: the checkpoint it follows, or None.
+        stored: the channels that have a value, each with the version under which it is stored.
+    """
+
+    checkpoint: Checkpoint
+    metadata: CheckpointMetadata
+    parent_id: str | None
+    stored: Mapping[str, str]
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> CheckpointRecord:
+        """Rebuild a record from `to_document`."""
+        return cls(
+            checkpoint=document["checkpoint"],
+            metadata=document["metadata"],
+            parent_id=document["parent"],
+            stored=document["stored"],
+        )
+
+    @classmethod
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, metadata: CheckpointMetadata, parent_id: str | None
+    ) -> CheckpointRecord:
+        """Split a checkpoint from its values."""
+        versions = checkpoint["channel_versions"]
+        stored = {name: str(versions[name]) for name in checkpoint["channel_values"] if name in versions}
+        bare = cast("Checkpoint", {**checkpoint, "channel_values": {}})
+        return cls(checkpoint=bare, metadata=metadata, parent_id=parent_id, stored=stored)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return plain data for the codec."""
+        return {
+            "checkpoint": self.checkpoint,
+            "metadata": self.metadata,
+            "parent": self.parent_id,
+            "stored": dict(self.stored),
+        }
+
+    def with_values(self, values: Mapping[str, Any]) -> Checkpoint:
+        """Return the whole checkpoint."""
+        return cast("Checkpoint", {**self.checkpoint, "channel_values": dict(values)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedWrite:
+    """One write of a task: its place in the task's list, the channel, the serialized value."""
+
+    index: int
+    channel: str
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskWrites:
+    """What one task has written on one checkpoint.
+
+    Attributes:
+        path: LangGraph's task path, by which writes are ordered.
+        output: writes to channels; the first complete list wins as a whole, so two attempts are never mixed.
+        control: LangGraph's own marks (error, interrupt, resume, ...); the last of each wins.
+    """
+
+    path: str
+    output: tuple[SavedWrite, ...] = ()
+    control: tuple[SavedWrite, ...] = ()
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> TaskWrites:
+        """Rebuild the writes from `to_document`."""
+        return cls(path=document["path"], output=_saved(document["output"]), control=_saved(document["control"]))
+
+    def to_document(self) -> dict[str, Any]:
+        """Return plain data for the codec."""
+        return {"path": self.path, "output": _plain(self.output), "control": _plain(self.control)}
+
+    def merged_with(self, later: TaskWrites, *, is_input: bool) -> TaskWrites:
+        """Add what another call saved for the same task.
+
+        Args:
+            later: the new writes.
+            is_input: whether they are an input's, whose list LangGraph saves again and again as it grows.
+        """
+        output = _first_of_each(self.output, later.output) if is_input else self.output or later.output
+        return TaskWrites(
+            path=self.path or later.path, output=output, control=_last_of_each(self.control, later.control)
+        )
+
+    def in_order(self) -> list[SavedWrite]:
+        """Return all writes in the order in which LangGraph applies them."""
+        return sorted((*self.control, *self.output), key=lambda write: write.index)
+
+
+def make_task_writes(writes: Iterable[tuple[str, bytes]], path: str) -> TaskWrites:
+    """Number serialized writes as LangGraph's savers do and part output from control."""
+    saved = [
+        SavedWrite(index=WRITES_IDX_MAP.get(channel, position), channel=channel, data=data)
+        for position, (channel, data) in enumerate(writes)
+    ]
+    output = tuple(write for write in saved if write.channel not in _CONTROL_CHANNELS)
+    control = tuple(write for write in saved if write.channel in _CONTROL_CHANNELS)
+    return TaskWrites(path=path, output=output, control=_last_of_each((), control))
+
+
+def _first_of_each(old: Sequence[SavedWrite], new: Sequence[SavedWrite]) -> tuple[SavedWrite, ...]:
+    return tuple({write.index: write for write in (*new, *old)}.values())
+
+
+def _last_of_each(old: Sequence[SavedWrite], new: Sequence[SavedWrite]) -> tuple[SavedWrite, ...]:
+    return tuple({(write.index, write.channel): write for write in (*old, *new)}.values())
+
+
+def _plain(writes: Iterable[SavedWrite]) -> list[list[Any]]:
+    return [[write.index, write.channel, write.data] for write in writes]
+
+
+def _saved(rows: Iterable[Sequence[Any]]) -> tuple[SavedWrite, ...]:
+    return tuple(SavedWrite(index=index, channel=channel, data=data) for index, channel, data in rows)

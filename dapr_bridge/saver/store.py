@@ -1,0 +1,304 @@
+"""A Dapr state store as the saver needs it: bulk reads, guarded writes, documents of any size, patience.
+
+Measured on Dapr 1.18: one gRPC message holds at most 4 MiB either way; a transaction keeps its order but is atomic on
+SQLite and Postgres only; "must not exist" is kept by a plain save on all stores, and in a transaction not on Redis; the
+error of a failed guard differs by store. So larger documents are cut into parts, creations are plain saves, and after a
+failed guarded write the caller reads back and decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+import grpc
+from dapr.conf import settings as dapr_settings
+from dapr.proto import api_v1, common_v1
+from dapr.proto.runtime.v1.dapr_pb2_grpc import DaprStub
+
+from dapr_bridge.errors import StateStoreError, StateStoreUnavailableError
+from dapr_bridge.saver.effects import Pause, Steps
+from dapr_bridge.saver.keys import part_key
+
+logger = logging.getLogger(__name__)
+
+PART_BYTES = 1 << 20
+"""Size of one part of a large document; several fit into one answer."""
+
+MESSAGE_BYTES = 3 << 20
+"""What one request carries at most, leaving room for keys and framing under Dapr's 4 MiB."""
+
+_WHOLE, _PARTS = b"\x00", b"\x01"
+_BULK_PARALLELISM = 10
+_KEYS_AT_ONCE = 500
+_FIRST_WRITE = common_v1.StateOptions(concurrency=common_v1.StateOptions.CONCURRENCY_FIRST_WRITE)
+_AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
+
+ABSENT = ""
+"""The guard of a write that must create its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document as it was read: its bytes, and the ETag that guards the next write."""
+
+    data: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One document to write, or to delete when `data` is None.
+
+    Attributes:
+        key: where.
+        data: the bytes, of any size.
+        guard: the ETag that the key must still have, `ABSENT` when it must not exist, None to write over anything.
+    """
+
+    key: str
+    data: bytes | None
+    guard: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a call waits for a sidecar that is away, and how often it asks.
+
+    A restart of daprd takes seconds; a run that gave up sooner would pay for its last model call again.
+    """
+
+    total: timedelta = timedelta(seconds=60)
+    call: timedelta = timedelta(seconds=30)
+    pause: timedelta = timedelta(milliseconds=50)
+    longest_pause: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One key-value pair of Dapr's API."""
+
+    key: str
+    data: bytes | None
+    guard: str | None = None
+    is_part: bool = False
+
+    @property
+    def operation(self) -> str:
+        return "delete" if self.data is None else "upsert"
+
+    @property
+    def size(self) -> int:
+        return len(self.key) + len(self.data or b"")
+
+    def to_proto(self) -> common_v1.StateItem:
+        etag = common_v1.Etag(value=self.guard) if self.guard else None
+        options = None if self.guard is None else _FIRST_WRITE
+        return common_v1.StateItem(key=self.key, value=self.data or b"", etag=etag, options=options)
+
+
+@dataclass
+class StateStore:
+    """One Dapr state store over one sidecar.
+
+    All methods but `close` are steps (see `effects`). The gRPC channel is thread-safe and belongs to no event loop.
+    """
+
+    name: str
+    address: str | None = None
+    patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        target = self.address or f"{dapr_settings.DAPR_RUNTIME_HOST}:{dapr_settings.DAPR_GRPC_PORT}"
+        unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        # Without a ceiling, gRPC waits up to two minutes before it tries a sidecar again that was away for a while.
+        backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+        self._channel = grpc.insecure_channel(target, options=[*unlimited, *backoff])
+        self._stub = DaprStub(self._channel)
+        token = dapr_settings.DAPR_API_TOKEN
+        self._metadata = (("dapr-api-token", token),) if token else ()
+
+    def close(self) -> None:
+        """Close the channel; calls still going on end with an error."""
+        self._channel.close()
+
+    def read(self, keys: Sequence[str]) -> Steps[dict[str, Document]]:
+        """Read documents; a key that holds nothing is missing from the answer."""
+        found = yield from self._read_raw(keys)
+        documents: dict[str, Document] = {}
+        for key, document in found.items():
+            is_whole = document.data[:1] == _WHOLE
+            data = document.data[1:] if is_whole else (yield from self._join(key, document.data))
+            documents[key] = Document(data, document.etag)
+        return documents
+
+    def write(self, writes: Sequence[Write]) -> Steps[bool]:
+        """Write documents in this order, as few requests as the store's rules allow.
+
+        Returns:
+            Whether all were written. False: a guard may have failed; the documents before it may have been written.
+        """
+        for creates, run in groupby(writes, key=lambda write: write.guard == ABSENT):
+            send = self._create if creates else self._commit
+            if not (yield from send(list(run))):
+                return False
+        return True
+
+    def update(self, keys: Sequence[str], decide: Callable[[Mapping[str, Document]], Sequence[Write]]) -> Steps[None]:
+        """Read documents, decide what to write, write it; again when somebody else wrote in between.
+
+        Raises:
+            StateStoreError: the store refuses although the guards hold.
+        """
+        tried: Mapping[str, Document] | None = None
+        while True:
+            found = yield from self.read(keys)
+            writes = decide(found)
+            if not writes:
+                return
+            if found == tried:
+                raise StateStoreError(f"state store {self.name!r} refuses to write {writes[-1].key!r}, see daprd's log")
+            if (yield from self.write(writes)):
+                return
+            tried = found
+
+    def delete(self, keys: Iterable[str]) -> Steps[None]:
+        """Delete documents with their parts; a key that holds nothing is no error."""
+        ordered = list(dict.fromkeys(keys))
+        for start in range(0, len(ordered), _KEYS_AT_ONCE):
+            some = ordered[start : start + _KEYS_AT_ONCE]
+            found = yield from self._read_raw(some)
+            parts = [part for key, cut in found.items() if cut.data[:1] == _PARTS for part in _part_keys(key, cut.data)]
+            # A document goes before its parts: what is left by a crash is unreferenced.
+            yield from self._commit([Write(key, None) for key in [*some, *parts]])
+
+    def _commit(self, writes: Sequence[Write]) -> Steps[bool]:
+        for batch in _batches([item for write in writes for item in _items(write)]):
+            operations = [
+                api_v1.TransactionalStateOperation(operationType=item.operation, request=item.to_proto())
+                for item in batch
+            ]
+            request = api_v1.ExecuteStateTransactionRequest(storeName=self.name, operations=operations)
+            guarded = any(item.guard is not None for item in batch)
+            if not (yield from self._attempt(self._stub.ExecuteStateTransaction, request, guarded=guarded)):
+                return False
+        return True
+
+    def _create(self, writes: Sequence[Write]) -> Steps[bool]:
+        items = [item for write in writes for item in _items(write)]
+        yield from self._commit([Write(item.key, item.data) for item in items if item.is_part])
+        for batch in _batches([item for item in items if not item.is_part]):
+            request = api_v1.SaveStateRequest(store_name=self.name, states=[item.to_proto() for item in batch])
+            if not (yield from self._attempt(self._stub.SaveState, request, guarded=True)):
+                return False
+        return True
+
+    def _read_raw(self, keys: Sequence[str]) -> Steps[dict[str, Document]]:
+        if not keys:
+            return {}
+        request = api_v1.GetBulkStateRequest(store_name=self.name, keys=keys, parallelism=_BULK_PARALLELISM)
+        try:
+            answer = yield from self._call(self._stub.GetBulkState, request)
+        except grpc.RpcError as error:
+            if _code(error) is not grpc.StatusCode.RESOURCE_EXHAUSTED or len(keys) == 1:
+                raise _refused(self.name, "a read", error) from error
+            # The answer would pass 4 MiB.
+            half = len(keys) // 2
+            first = yield from self._read_raw(keys[:half])
+            return {**first, **(yield from self._read_raw(keys[half:]))}
+        for item in answer.items:
+            if item.error:
+                raise StateStoreError(f"state store {self.name!r} could not read {item.key!r}: {item.error}")
+        return {item.key: Document(item.data, item.etag) for item in answer.items if item.data}
+
+    def _join(self, key: str, manifest: bytes) -> Steps[bytes]:
+        keys = _part_keys(key, manifest)
+        parts = yield from self._read_raw(keys)
+        missing = [part for part in keys if part not in parts]
+        if missing:
+            raise StateStoreError(f"state store {self.name!r} has lost {len(missing)} of {len(keys)} parts of {key!r}")
+        return b"".join(parts[part].data for part in keys)
+
+    def _attempt(self, method: Any, request: Any, *, guarded: bool) -> Steps[bool]:
+        try:
+            yield from self._call(method, request)
+        except grpc.RpcError as error:
+            if not guarded or _code(error) is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise _refused(self.name, "a write", error) from error
+            logger.debug("guarded write refused by state store %s: %s", self.name, _text(error))
+            return False
+        return True
+
+    def _call(self, method: Any, request: Any) -> Steps[Any]:
+        started, pause = time.monotonic(), self.patience.pause
+        while True:
+            call = method.future(
+                request, metadata=self._metadata, timeout=self.patience.call.total_seconds(), wait_for_ready=False
+            )
+            try:
+                yield call
+            except GeneratorExit:
+                call.cancel()
+                raise
+            error = call.exception()
+            if error is None:
+                return call.result()
+            if _code(error) not in _AWAY:
+                raise error
+            waited = time.monotonic() - started
+            if waited > self.patience.total.total_seconds():
+                raise StateStoreUnavailableError(
+                    f"state store {self.name!r} did not answer for {waited:.0f} s: {_text(error)}. Is daprd running?"
+                ) from error
+            yield Pause(pause.total_seconds())
+            pause = min(pause * 2, self.patience.longest_pause)
+
+
+def _items(write: Write) -> list[_Item]:
+    """The key-value pairs of one document: itself, after its parts when it is large."""
+    if write.data is None:
+        return [_Item(write.key, None, write.guard)]
+    if len(write.data) < PART_BYTES:
+        return [_Item(write.key, _WHOLE + write.data, write.guard)]
+    pieces = [write.data[start : start + PART_BYTES] for start in range(0, len(write.data), PART_BYTES)]
+    digest = hashlib.sha256(write.data).hexdigest()[:32]
+    manifest = _PARTS + f"{digest}:{len(pieces)}".encode()
+    parts = [_Item(part_key(write.key, digest, number), piece, is_part=True) for number, piece in enumerate(pieces)]
+    return [*parts, _Item(write.key, manifest, write.guard)]
+
+
+def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """Group key-value pairs, in order, into requests that fit into one message."""
+    batch: list[_Item] = []
+    size = 0
+    for item in items:
+        if batch and size + item.size > MESSAGE_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += item.size
+    if batch:
+        yield batch
+
+
+def _part_keys(key: str, manifest: bytes) -> list[str]:
+    digest, count = manifest[1:].decode().split(":")
+    return [part_key(key, digest, number) for number in range(int(count))]
+
+
+def _code(error: BaseException) -> grpc.StatusCode | None:
+    return error.code() if isinstance(error, grpc.Call) else None
+
+
+def _text(error: BaseException) -> str:
+    return f"{error.code().name}: {error.details()}" if isinstance(error, grpc.Call) else str(error)
+
+
+def _refused(store: str, what: str, error: BaseException) -> StateStoreError:
+    return StateStoreError(f"state store {store!r} refused {what}: {_text(error)}")

@@ -1,0 +1,222 @@
+"""`DaprStore`: LangGraph's store (`runtime.store`) on a Dapr state store.
+
+Dapr state cannot be listed, so each namespace has a node document that names its children and its items. A node is
+written when something new appears in it, an item on each put; ancestors go first, so that nothing is saved that a
+search would not find.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.store.base import (
+    BaseStore,
+    GetOp,
+    Item,
+    ListNamespacesOp,
+    MatchCondition,
+    Op,
+    PutOp,
+    Result,
+    SearchItem,
+    SearchOp,
+)
+
+from dapr_bridge.saver.effects import Steps, arun, run
+from dapr_bridge.saver.keys import item_key, node_key
+from dapr_bridge.saver.records import Codec
+from dapr_bridge.saver.store import ABSENT, Document, Patience, StateStore, Write
+
+Namespace = tuple[str, ...]
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "$eq": operator.eq,
+    "$ne": operator.ne,
+    "$gt": operator.gt,
+    "$gte": operator.ge,
+    "$lt": operator.lt,
+    "$lte": operator.le,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Node:
+    """One namespace: the labels below it, and its items with the time of their last change."""
+
+    children: tuple[str, ...] = ()
+    items: Mapping[str, str] | None = None
+
+
+class DaprStore(BaseStore):
+    """A LangGraph store without semantic search, usable from any thread and event loop.
+
+    Args:
+        store: name of a Dapr state store component that supports ETags and transactions.
+        address: the sidecar's gRPC address, `host:port`; Dapr's own settings when not given.
+        patience: how long to wait for a sidecar that is away.
+    """
+
+    __slots__ = ("_codec", "_store")
+
+    def __init__(self, store: str, *, address: str | None = None, patience: Patience | None = None) -> None:
+        self._store = StateStore(store, address=address, patience=patience or Patience())
+        self._codec = Codec(JsonPlusSerializer(allowed_msgpack_modules=None))
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Carry out operations, in order."""
+        return [run(self._steps(op)) for op in ops]
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Carry out operations; reads and writes of one batch run side by side, as LangGraph allows."""
+        return list(await asyncio.gather(*(arun(self._steps(op)) for op in ops)))
+
+    def close(self) -> None:
+        """Close the connection to the sidecar."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _steps(self, op: Op) -> Steps[Result]:
+        match op:
+            case GetOp():
+                return self._get(op)
+            case PutOp():
+                return self._put(op)
+            case SearchOp():
+                return self._search(op)
+            case ListNamespacesOp():
+                return self._list_namespaces(op)
+
+    def _get(self, op: GetOp) -> Steps[Result]:
+        items = yield from self._items(op.namespace, [op.key])
+        return items[0] if items else None
+
+    def _put(self, op: PutOp) -> Steps[Result]:
+        for depth in range(len(op.namespace)):
+            yield from self._add_child(op.namespace[:depth], op.namespace[depth])
+        item, node = item_key(op.namespace, op.key), node_key(op.namespace)
+        now = datetime.now(UTC).isoformat()
+
+        def decide(found: Mapping[str, Document]) -> list[Write]:
+            old = self._node(found.get(node))
+            if op.value is None:
+                kept = {key: time for key, time in (old.items or {}).items() if key != op.key}
+                return [self._node_write(node, old.children, kept, found), Write(item, None)] if item in found else []
+            created = self._codec.load(found[item].data)["created_at"] if item in found else now
+            record = {"value": op.value, "created_at": created, "updated_at": now}
+            data = self._codec.dump(record, what=f"item {op.key!r}")
+            # The item is guarded too: the later of two puts in a race is the one that stays.
+            items = {**(old.items or {}), op.key: now}
+            return [Write(item, data, _guard(found, item)), self._node_write(node, old.children, items, found)]
+
+        yield from self._store.update([item, node], decide)
+        return None
+
+    def _search(self, op: SearchOp) -> Steps[Result]:
+        if op.query:
+            raise NotImplementedError("DaprStore has no semantic search: search by namespace and filter")
+        spots: list[tuple[str, Namespace, str]] = []
+        for namespace, node in (yield from self._walk(op.namespace_prefix)):
+            spots += [(time, namespace, key) for key, time in (node.items or {}).items()]
+        spots.sort(reverse=True)
+        if not op.filter:
+            spots = spots[op.offset : op.offset + op.limit]
+        found: list[Item] = []
+        for _, namespace, key in spots:
+            found += yield from self._items(namespace, [key])
+        if op.filter:
+            found = [item for item in found if _matches(item.value, op.filter)][op.offset : op.offset + op.limit]
+        return [_search_item(item) for item in found]
+
+    def _list_namespaces(self, op: ListNamespacesOp) -> Steps[Result]:
+        conditions = op.match_conditions or ()
+        filled = [namespace for namespace, node in (yield from self._walk(())) if node.items]
+        wanted = [namespace for namespace in filled if all(_fits(condition, namespace) for condition in conditions)]
+        cut = sorted({namespace[: op.max_depth] if op.max_depth else namespace for namespace in wanted})
+        return cut[op.offset : op.offset + op.limit]
+
+    def _add_child(self, parent: Namespace, label: str) -> Steps[None]:
+        key = node_key(parent)
+
+        def decide(found: Mapping[str, Document]) -> list[Write]:
+            node = self._node(found.get(key))
+            if label in node.children:
+                return []
+            return [self._node_write(key, (*node.children, label), node.items or {}, found)]
+
+        yield from self._store.update([key], decide)
+
+    def _walk(self, root: Namespace) -> Steps[list[tuple[Namespace, _Node]]]:
+        """Read the nodes at and below a namespace, a level at a time."""
+        seen: list[tuple[Namespace, _Node]] = []
+        level = [root]
+        while level:
+            found = yield from self._store.read([node_key(namespace) for namespace in level])
+            nodes = [(namespace, self._node(found.get(node_key(namespace)))) for namespace in level]
+            seen += nodes
+            level = [(*namespace, label) for namespace, node in nodes for label in node.children]
+        return seen
+
+    def _items(self, namespace: Namespace, keys: Sequence[str]) -> Steps[list[Item]]:
+        found = yield from self._store.read([item_key(namespace, key) for key in keys])
+        return list(self._built(namespace, keys, found))
+
+    def _built(self, namespace: Namespace, keys: Sequence[str], found: Mapping[str, Document]) -> Iterator[Item]:
+        for key in keys:
+            document = found.get(item_key(namespace, key))
+            if document is not None:
+                yield Item(namespace=namespace, key=key, **self._codec.load(document.data))
+
+    def _node(self, document: Document | None) -> _Node:
+        if document is None:
+            return _Node()
+        record = self._codec.load(document.data)
+        return _Node(children=tuple(record["children"]), items=record["items"])
+
+    def _node_write(
+        self, key: str, children: Sequence[str], items: Mapping[str, str], found: Mapping[str, Document]
+    ) -> Write:
+        data = self._codec.dump({"children": list(children), "items": dict(items)}, what="a namespace")
+        return Write(key, data, _guard(found, key))
+
+
+def _guard(found: Mapping[str, Document], key: str) -> str:
+    return found[key].etag if key in found else ABSENT
+
+
+def _search_item(item: Item) -> SearchItem:
+    return SearchItem(item.namespace, item.key, item.value, item.created_at, item.updated_at)
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    """Whether a stored value meets a filter: equal, or all of its `$` operators hold."""
+    if not isinstance(wanted, dict):
+        return value == wanted
+    operators = [name for name in wanted if name.startswith("$")]
+    for name in operators:
+        if name not in _OPERATORS:
+            raise ValueError(f"filter operator {name!r} is unknown; there are {', '.join(_OPERATORS)}")
+    if operators:
+        return value is not None and all(_OPERATORS[name](value, wanted[name]) for name in operators)
+    return isinstance(value, dict) and all(_matches(value.get(key), each) for key, each in wanted.items())
+
+
+def _fits(condition: MatchCondition, namespace: Namespace) -> bool:
+    path = condition.path
+    if len(namespace) < len(path):
+        return False
+    part = namespace[: len(path)] if condition.match_type == "prefix" else namespace[len(namespace) - len(path) :]
+    return all(wanted in ("*", label) for wanted, label in zip(path, part, strict=True))

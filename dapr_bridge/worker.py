@@ -1,0 +1,137 @@
+"""`GraphWorker`: hosts graphs on a Dapr workflow runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from dapr.ext.workflow import WorkflowRuntime
+from langgraph.channels.base import BaseChannel
+from langgraph.pregel import Pregel
+from langgraph.store.base import BaseStore
+
+from dapr_bridge import _names
+from dapr_bridge._activities import GraphRunner, LiveRuns
+from dapr_bridge._workflow import graph_workflow
+from dapr_bridge.errors import GraphNotFoundError, GraphRefusedError
+from dapr_bridge.saver import DaprSaver
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+class GraphWorker:
+    """Serves the graphs of one app id, and one's own workflows beside them.
+
+    A context manager, synchronous or asynchronous; inside it, Dapr delivers work to this process. All replicas of an
+    app id host the same graphs.
+
+    Args:
+        graphs: compiled graphs by name, without a checkpointer of their own.
+        saver: where their state is kept.
+        store: LangGraph store for `runtime.store`; a graph compiled with one keeps its own.
+        unit: what an activity is; `run`: a whole run up to its end or an interrupt.
+        address: the sidecar's gRPC address, `host:port`; Dapr's own settings when not given.
+
+    Raises:
+        GraphRefusedError: a graph cannot be kept; the message says why and what to do.
+    """
+
+    def __init__(
+        self,
+        *,
+        graphs: Mapping[str, Pregel[Any, Any, Any, Any]],
+        saver: DaprSaver,
+        store: BaseStore | None = None,
+        unit: Literal["run"] = "run",
+        address: str | None = None,
+    ) -> None:
+        for name, graph in graphs.items():
+            _check(name, graph)
+        self.unit = unit
+        host, _, port = (address or "").rpartition(":")
+        self.runtime = WorkflowRuntime(host=host or None, port=port or None)
+        self._graphs = {name: _bind(graph, saver, store) for name, graph in graphs.items()}
+        self._live = LiveRuns()
+        for name, graph in self._graphs.items():
+            runner = GraphRunner(name=name, graph=graph, saver=saver, live=self._live)
+            self.runtime.register_activity(runner.activity(), name=_names.run_activity(name))
+            self.runtime.register_workflow(graph_workflow(name), name=_names.graph_workflow(name))
+
+    def graph(self, name: str) -> Pregel[Any, Any, Any, Any]:
+        """Return a hosted graph, bound to the worker's saver and store.
+
+        Raises:
+            GraphNotFoundError: there is none of that name.
+        """
+        if name not in self._graphs:
+            hosted = ", ".join(repr(each) for each in sorted(self._graphs)) or "none"
+            raise GraphNotFoundError(f"no graph {name!r} on this worker; it has {hosted}")
+        return self._graphs[name]
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return a hash of each graph's shape: its nodes, what triggers them, its channels."""
+        return {name: _fingerprint(graph) for name, graph in self._graphs.items()}
+
+    def start(self) -> None:
+        """Connect to the sidecar and take work; returns when the connection stands."""
+        self.runtime.start()
+
+    def stop(self) -> None:
+        """Take no more work and leave; runs in progress go on in another worker, or in the next one."""
+        self._live.cancel_all()
+        self.runtime.shutdown()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.stop)
+
+
+def _check(name: str, graph: Pregel[Any, Any, Any, Any]) -> None:
+    """Refuse, by name, what cannot be kept."""
+    if not _NAME.fullmatch(name):
+        raise GraphRefusedError(f"graph name {name!r}: use letters, digits, '_' and '-', starting with a letter")
+    if graph.checkpointer is not None:
+        raise GraphRefusedError(
+            f"graph {name!r} is compiled with checkpointer={graph.checkpointer!r}: compile it without, "
+            "the worker's DaprSaver takes that place"
+        )
+    for path, subgraph in graph.get_subgraphs(recurse=True):
+        if getattr(subgraph, "checkpointer", None) is False:
+            raise GraphRefusedError(
+                f"graph {name!r}: subgraph {path!r} is compiled with checkpointer=False, which LangGraph cannot run "
+                "with durability='sync': leave checkpointer out, it then shares the parent's"
+            )
+
+
+def _bind(graph: Pregel[Any, Any, Any, Any], saver: DaprSaver, store: BaseStore | None) -> Pregel[Any, Any, Any, Any]:
+    return graph.copy({"checkpointer": saver, "store": graph.store or store})
+
+
+def _fingerprint(graph: Pregel[Any, Any, Any, Any]) -> str:
+    shape = {
+        "nodes": {name: sorted(map(str, node.triggers)) for name, node in graph.nodes.items()},
+        "channels": {
+            name: type(channel).__name__ if isinstance(channel, BaseChannel) else repr(channel)
+            for name, channel in graph.channels.items()
+        },
+    }
+    return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
