@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from dapr_bridge.errors import PayloadTooLargeError
+from dapr_bridge.errors import PayloadTooLargeError, ValueNotKeptError
 from dapr_bridge.reference import Reference
 
 INLINE_BYTES = 8 * 1024
@@ -55,7 +55,10 @@ def decode_inline(payload: Payload, serde: SerializerProtocol) -> Any:
 def _encode(value: Any, serde: SerializerProtocol) -> tuple[Payload, int]:
     if _is_plain(value):
         return {"json": value}, len(json.dumps(value))
-    kind, data = serde.dumps_typed(value)
+    try:
+        kind, data = serde.dumps_typed(value)
+    except Exception as error:
+        raise ValueNotKeptError(f"a {type(value).__name__} cannot be kept in history: {error}") from error
     encoded = base64.b64encode(data).decode()
     return {"type": kind, "data": encoded}, len(encoded)
 

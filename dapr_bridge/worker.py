@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -114,12 +114,20 @@ def _check(name: str, graph: Pregel[Any, Any, Any, Any]) -> None:
             f"graph {name!r} is compiled with checkpointer={graph.checkpointer!r}: compile it without, "
             "the worker's DaprSaver takes that place"
         )
-    for path, subgraph in graph.get_subgraphs(recurse=True):
-        if getattr(subgraph, "checkpointer", None) is False:
-            raise GraphRefusedError(
-                f"graph {name!r}: subgraph {path!r} is compiled with checkpointer=False, which LangGraph cannot run "
-                "with durability='sync': leave checkpointer out, it then shares the parent's"
-            )
+    for path in _subgraphs_without_checkpoints(graph):
+        raise GraphRefusedError(
+            f"graph {name!r}: subgraph {path!r} is compiled with checkpointer=False, which LangGraph cannot run "
+            "with durability='sync': leave checkpointer out, it then shares the parent's"
+        )
+
+
+def _subgraphs_without_checkpoints(graph: Pregel[Any, Any, Any, Any]) -> Iterator[str]:
+    # `get_subgraphs` leaves these out.
+    for node, each in graph.nodes.items():
+        if isinstance(each.bound, Pregel):
+            if each.bound.checkpointer is False:
+                yield node
+            yield from (f"{node}/{path}" for path in _subgraphs_without_checkpoints(each.bound))
 
 
 def _bind(graph: Pregel[Any, Any, Any, Any], saver: DaprSaver, store: BaseStore | None) -> Pregel[Any, Any, Any, Any]:

@@ -55,7 +55,7 @@ def far_end() -> Iterator[FarEnd]:
     """Run a counting server on a free port."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_GET(self) -> None:
             counted.note(urllib.parse.unquote(self.path[1:]))
             self.send_response(204)
             self.end_headers()

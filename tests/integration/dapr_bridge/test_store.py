@@ -1,0 +1,84 @@
+"""LangGraph's store on a real daprd, compared with LangGraph's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
+
+from dapr_bridge import DaprStore
+from dapr_bridge.testing import Sidecar
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["sqlite-state", "redis-state"])
+def store(request: pytest.FixtureRequest, stores_sidecar: Sidecar) -> Iterator[DaprStore]:
+    with DaprStore(request.param, address=stores_sidecar.address) as opened:
+        yield opened
+
+
+def fill(store: BaseStore) -> None:
+    for number in range(5):
+        store.put(("customers", "c1", "tickets"), f"t{number}", {"number": number, "plan": {"name": "basic"}})
+    store.put(("customers", "c2", "tickets"), "t9", {"number": 9, "plan": {"name": "pro"}})
+    store.put(("other",), "x", {"number": 1})
+
+
+FILTERS = [None, {"number": 3}, {"number": {"$gte": 3}}, {"number": {"$ne": 1}}, {"plan": {"name": "pro"}}]
+
+
+@pytest.mark.parametrize("wanted", FILTERS)
+def test_a_search_finds_what_the_memory_store_finds(store: DaprStore, wanted: dict[str, object] | None) -> None:
+    memory = InMemoryStore()
+    fill(memory)
+    fill(store)
+
+    found = {(item.namespace, item.key) for item in store.search(("customers",), filter=wanted)}
+
+    assert found == {(item.namespace, item.key) for item in memory.search(("customers",), filter=wanted)}
+
+
+def test_the_newest_come_first_and_are_paged(store: DaprStore) -> None:
+    fill(store)
+
+    assert [item.key for item in store.search(("customers", "c1"), limit=2)] == ["t4", "t3"]
+    assert [item.key for item in store.search(("customers", "c1"), limit=2, offset=2)] == ["t2", "t1"]
+
+
+def test_namespaces_are_listed_as_the_memory_store_lists_them(store: DaprStore) -> None:
+    memory = InMemoryStore()
+    fill(memory)
+    fill(store)
+
+    assert store.list_namespaces(prefix=("customers",)) == memory.list_namespaces(prefix=("customers",))
+    assert store.list_namespaces(prefix=("customers",), max_depth=1) == [("customers",)]
+    assert store.list_namespaces(suffix=("tickets",)) == memory.list_namespaces(suffix=("tickets",))
+
+
+def test_a_deleted_item_is_gone_and_an_overwritten_one_keeps_its_birth(store: DaprStore) -> None:
+    store.put(("d",), "k", {"n": 1})
+    born = store.get(("d",), "k")
+    store.put(("d",), "k", {"n": 2})
+    later = store.get(("d",), "k")
+    store.delete(("d",), "k")
+
+    assert born is not None
+    assert later is not None
+    assert (later.value, later.created_at) == ({"n": 2}, born.created_at)
+    assert store.get(("d",), "k") is None
+    assert store.search(("d",)) == []
+
+
+async def test_puts_side_by_side_are_all_found(store: DaprStore) -> None:
+    await asyncio.gather(*(store.aput(("race", str(n % 3)), f"k{n}", {"n": n}) for n in range(12)))
+
+    assert sorted(item.value["n"] for item in await store.asearch(("race",), limit=50)) == list(range(12))
+
+
+def test_a_question_in_words_is_refused(store: DaprStore) -> None:
+    with pytest.raises(NotImplementedError, match="no semantic search"):
+        store.search(("a",), query="what?")

@@ -1,0 +1,82 @@
+"""Steps run the same in a thread and on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from dapr_bridge.saver.effects import KeyLocks, Pause, Steps, arun, run
+
+pytestmark = pytest.mark.anyio
+
+
+def add_later(first: Future[int], second: Future[int]) -> Steps[int]:
+    yield first
+    yield Pause(0)
+    yield second
+    return first.result() + second.result()
+
+
+def settled(value: int) -> Future[int]:
+    future: Future[int] = Future()
+    threading.Timer(0.01, future.set_result, [value]).start()
+    return future
+
+
+async def test_both_drivers_give_the_same_result() -> None:
+    assert run(add_later(settled(1), settled(2))) == 3
+    assert await arun(add_later(settled(1), settled(2))) == 3
+
+
+async def test_an_exception_of_a_future_reaches_the_steps() -> None:
+    failed: Future[int] = Future()
+    failed.set_exception(ValueError("no"))
+
+    with pytest.raises(ValueError, match="no"):
+        await arun(add_later(failed, settled(1)))
+
+
+async def test_a_cancelled_wait_leaves_the_queue_of_its_lock() -> None:
+    locks = KeyLocks()
+
+    def hold(until: Future[Any]) -> Steps[None]:
+        with locks.hold("key") as turn:
+            yield turn.ready
+            yield until
+
+    release: Future[int] = Future()
+    holder = asyncio.create_task(arun(hold(release)))
+    waiter = asyncio.create_task(arun(hold(settled(1))))
+    await asyncio.sleep(0)
+    waiter.cancel()
+    release.set_result(1)
+    await holder
+    await asyncio.wait_for(arun(hold(settled(1))), 5)
+
+    assert waiter.cancelled()
+
+
+def test_a_lock_is_kept_across_threads() -> None:
+    locks = KeyLocks()
+    inside: list[int] = []
+    most: list[int] = []
+
+    def enter(number: int) -> Steps[None]:
+        with locks.hold("key") as turn:
+            yield turn.ready
+            inside.append(number)
+            most.append(len(inside))
+            yield Pause(0.001)
+            inside.remove(number)
+
+    threads = [threading.Thread(target=lambda number=number: run(enter(number))) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert most == [1] * 20

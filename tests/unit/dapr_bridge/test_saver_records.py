@@ -1,0 +1,108 @@
+"""The saver's documents: names, heads, and how the writes of two attempts are kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from dapr_bridge import ValueNotKeptError
+from dapr_bridge.saver import keys
+from dapr_bridge.saver.cache import DocumentCache
+from dapr_bridge.saver.records import CHUNK_IDS, Codec, Head, TaskWrites, make_task_writes
+
+
+@dataclass
+class OwnType:
+    """A class that LangGraph's serializer does not know."""
+
+    number: int
+
+
+def writes(*channels: str, value: bytes = b"1") -> TaskWrites:
+    return make_task_writes([(channel, value) for channel in channels], "path")
+
+
+def channels(kept: TaskWrites) -> Sequence[tuple[str, bytes]]:
+    return [(write.channel, write.data) for write in kept.in_order()]
+
+
+def test_keys_of_different_places_never_meet() -> None:
+    assert keys.head_key("a/b", "c") != keys.head_key("a", "b/c")
+    assert keys.head_key("a%2Fb", "") != keys.head_key("a/b", "")
+    assert keys.checkpoint_key("t", "x", "y") != keys.writers_key("t", "x", "y")
+
+
+def test_no_key_holds_the_separator_that_dapr_refuses() -> None:
+    assert "|" not in keys.value_key("a||b", "sub|graph:1", "|", "0|1")
+
+
+def test_a_shorter_second_attempt_does_not_mix_with_the_first() -> None:
+    first, second = writes("a", "b", value=b"1"), writes("a", "b", "c", value=b"2")
+
+    assert channels(first.merged_with(second, is_input=False)) == [("a", b"1"), ("b", b"1")]
+
+
+def test_the_answers_to_a_task_are_kept_beside_its_later_output() -> None:
+    asked, answered = writes("__interrupt__"), writes("a")
+
+    assert channels(asked.merged_with(answered, is_input=False)) == [("__interrupt__", b"1"), ("a", b"1")]
+
+
+def test_the_last_mark_of_a_kind_wins() -> None:
+    merged = writes("__resume__", value=b"1").merged_with(writes("__resume__", value=b"2"), is_input=False)
+
+    assert channels(merged) == [("__resume__", b"2")]
+
+
+def test_the_growing_list_of_an_input_is_completed() -> None:
+    merged = writes("a").merged_with(writes("a", "b", value=b"2"), is_input=True)
+
+    assert channels(merged) == [("a", b"1"), ("b", b"2")]
+
+
+def test_task_writes_come_back_from_their_document() -> None:
+    kept = writes("a", "__error__", "b")
+
+    assert TaskWrites.from_document(kept.to_document()) == kept
+
+
+def test_a_full_head_moves_its_ids_to_a_chunk() -> None:
+    head = Head()
+    for number in range(CHUNK_IDS + 1):
+        head = head.with_checkpoint(f"{number:04}")
+
+    assert (head.chunks, head.ids, head.latest) == (1, (f"{CHUNK_IDS:04}",), f"{CHUNK_IDS:04}")
+
+
+def test_a_checkpoint_that_hangs_from_an_older_one_does_not_move_the_latest_back() -> None:
+    head = Head().with_checkpoint("5").with_checkpoint("3")
+
+    assert (head.latest, head.ids) == ("5", ("5", "3"))
+
+
+def test_a_value_that_cannot_be_kept_is_named() -> None:
+    codec = Codec(JsonPlusSerializer(allowed_msgpack_modules=None))
+
+    with pytest.raises(ValueNotKeptError, match="channel 'answer' holds a generator"):
+        codec.dump((number for number in range(3)), what="channel 'answer'")
+
+
+def test_a_type_that_is_not_allowed_is_an_error_and_not_plain_data() -> None:
+    data = Codec(JsonPlusSerializer(allowed_msgpack_modules=None)).dump(OwnType(number=3), what="x")
+
+    with pytest.raises(ValueNotKeptError, match=r"OwnType; pass it to DaprSaver\(allowed_types"):
+        Codec(JsonPlusSerializer(allowed_msgpack_modules=None)).load(data)
+    assert Codec(JsonPlusSerializer(allowed_msgpack_modules=[OwnType])).load(data) == OwnType(number=3)
+
+
+def test_the_cache_forgets_the_least_recently_used() -> None:
+    cache = DocumentCache(max_bytes=10)
+    for key in ("a", "b"):
+        cache.put(key, b"12345")
+    cache.get_many(["a"])
+    cache.put("c", b"12345")
+
+    assert set(cache.get_many(["a", "b", "c"])) == {"a", "c"}

@@ -1,0 +1,71 @@
+"""What history records: values inline, by reference, and records that older and newer releases can read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.types import Command
+
+from dapr_bridge import PayloadTooLargeError, Reference
+from dapr_bridge._wire import INLINE_BYTES, Failure, RunOutcome, RunRequest, decode_inline, encode_inline
+
+SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
+
+
+def through_history(value: Any) -> Any:
+    return decode_inline(json.loads(json.dumps(encode_inline(value, SERDE, what="it"))), SERDE)
+
+
+PLAIN = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text()
+
+
+@given(st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_values_come_back_equal_and_of_the_same_type(value: Any) -> None:
+    back = through_history(value)
+
+    assert back == value
+    assert type(back) is type(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Command(resume={"id": "yes"}), [HumanMessage("hi", id="1")], {"a": {1, 2}}, float("inf"), {1: "int key"}],
+    ids=["command", "messages", "set", "infinity", "int key"],
+)
+def test_what_json_cannot_hold_comes_back_equal(value: Any) -> None:
+    # LangGraph's serializer gives lists for the tuples inside a Command.
+    assert SERDE.dumps_typed(through_history(value)) == SERDE.dumps_typed(value)
+
+
+def test_a_reference_stays_a_reference() -> None:
+    assert through_history(Reference(name="x/input")) == Reference(name="x/input")
+
+
+def test_a_dict_that_looks_like_a_reference_is_not_taken_for_one() -> None:
+    assert through_history({"reference": "x"}) == {"reference": "x"}
+
+
+def test_a_large_value_is_refused_with_the_way_out() -> None:
+    with pytest.raises(PayloadTooLargeError, match=r"has \d+ bytes .*aput_value in an activity and pass the Ref"):
+        encode_inline("x" * (INLINE_BYTES + 1), SERDE, what="the input")
+
+
+def test_requests_and_outcomes_come_back_from_history() -> None:
+    request = RunRequest(graph="g", thread_id="t", run_id=None, asked_at="now", input={"json": 1}, config={"tags": []})
+    failure = Failure(node="n", task_id="i", error_type="E", message="m")
+    outcome = RunOutcome(status="failed", checkpoint_id="c", failure=failure)
+
+    assert RunRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert RunOutcome.from_json(json.loads(json.dumps(outcome.to_json()))).failure == failure
+
+
+def test_a_record_of_a_newer_release_is_read_without_what_it_adds() -> None:
+    record = RunOutcome(status="finished", checkpoint_id="c").to_json()
+
+    assert RunOutcome.from_json({**record, "added_later": 1}).checkpoint_id == "c"
