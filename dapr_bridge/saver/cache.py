@@ -1,10 +1,13 @@
-"""A bounded cache of documents that never change."""
+"""Bounded memories of a saver: documents that never change, and what it expects to find of those that do."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class DocumentCache:
@@ -45,3 +48,24 @@ class DocumentCache:
         with self._guard:
             for key in keys:
                 self._bytes -= len(self._documents.pop(key, b""))
+
+
+class Expectations(Generic[T]):
+    """What a saver expects under some keys, each good for one use; for any thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._guard = threading.Lock()
+        self._expected: OrderedDict[str, T] = OrderedDict()
+
+    def put(self, key: str, expectation: T) -> None:
+        """Expect something, forgetting the oldest expectation when there are too many."""
+        with self._guard:
+            self._expected[key] = expectation
+            if len(self._expected) > self._most:
+                self._expected.popitem(last=False)
+
+    def take(self, key: str) -> T | None:
+        """Return what is expected, once."""
+        with self._guard:
+            return self._expected.pop(key, None)

@@ -10,10 +10,12 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata, CheckpointTuple
 
 from dapr_bridge.saver import keys
-from dapr_bridge.saver.cache import DocumentCache
-from dapr_bridge.saver.effects import KeyLocks, Steps
+from dapr_bridge.saver.cache import DocumentCache, Expectations
+from dapr_bridge.saver.effects import Awaited, KeyLocks, Steps
 from dapr_bridge.saver.records import CHUNK_IDS, INPUT_TASK, CheckpointRecord, Codec, Head, TaskWrites, make_task_writes
 from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
+
+_MOST_EXPECTATIONS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +36,29 @@ class Place:
         }
 
 
+class Memory:
+    """What the steps of one saver share: locks, a cache, and expectations that spare reads.
+
+    Attributes:
+        documents: documents that never change.
+        locks: by the document that is read and written under them.
+        heads: reads of heads that were sent for when the last put ended, so that the next need not wait for its ETag.
+        unwritten: writers' documents that cannot exist, for this saver has just put their checkpoints.
+    """
+
+    def __init__(self, cache_bytes: int) -> None:
+        self.documents = DocumentCache(cache_bytes)
+        self.locks = KeyLocks()
+        self.heads: Expectations[Awaited] = Expectations(_MOST_EXPECTATIONS)
+        self.unwritten: Expectations[Mapping[str, Document]] = Expectations(_MOST_EXPECTATIONS)
+
+
 class ThreadDocuments:
     """Reads and writes the documents of threads in one state store."""
 
-    def __init__(self, store: StateStore, codec: Codec, cache: DocumentCache, locks: KeyLocks) -> None:
-        self._store, self._codec, self._cache, self._locks = store, codec, cache, locks
+    def __init__(self, store: StateStore, codec: Codec, memory: Memory) -> None:
+        self._store, self._codec, self._memory = store, codec, memory
+        self._cache, self._locks = memory.documents, memory.locks
 
     def put_checkpoint(self, place: Place, record: CheckpointRecord, values: Mapping[str, Any]) -> Steps[None]:
         """Save a checkpoint and the channel values that are new in it; the head moves last."""
@@ -53,11 +73,17 @@ class ThreadDocuments:
                 head_key, self._dump(head.with_checkpoint(checkpoint_id).to_document()), _guard(found, head_key)
             )
             full = [self._chunk_write(place, head)] if head.is_full and checkpoint_id not in head.ids else []
-            return [*body, *full, *self._namespace_writes(place, found), moved]
+            # The list of namespaces was written before the head.
+            spaces = [] if head_key in found else self._namespace_writes(place, found)
+            return [*body, *full, *spaces, moved]
 
         with self._locks.hold(head_key) as turn:
             yield turn.ready
-            yield from self._store.update([head_key, thread_key], decide)
+            sent_for = self._memory.heads.take(head_key)
+            expected = (yield from self._store.finish_read(head_key, sent_for)) if sent_for else None
+            yield from self._store.update([head_key, thread_key], decide, expected=expected or None)
+            self._memory.heads.put(head_key, self._store.start_read(head_key))
+        self._memory.unwritten.put(keys.writers_key(thread, space, checkpoint_id), {})
         for write in body:
             self._cache.put(write.key, write.data or b"")
 
@@ -85,7 +111,8 @@ class ThreadDocuments:
 
         with self._locks.hold(index_key) as turn:
             yield turn.ready
-            yield from self._store.update([task_key, index_key], decide)
+            expected = self._memory.unwritten.take(index_key)
+            yield from self._store.update([task_key, index_key], decide, expected=expected)
 
     def latest_id(self, place: Place) -> Steps[str | None]:
         """Return the id of a namespace's latest checkpoint, or None."""

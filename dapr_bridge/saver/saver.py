@@ -22,9 +22,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from dapr_bridge.errors import StateStoreError
 from dapr_bridge.reference import Reference
-from dapr_bridge.saver.cache import DocumentCache
-from dapr_bridge.saver.documents import Place, ThreadDocuments, split_checkpoint
-from dapr_bridge.saver.effects import KeyLocks, Steps, arun, run
+from dapr_bridge.saver.documents import Memory, Place, ThreadDocuments, split_checkpoint
+from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.records import Codec
 from dapr_bridge.saver.store import Patience, StateStore
 
@@ -60,12 +59,12 @@ class DaprSaver(BaseCheckpointSaver[str]):
     ) -> None:
         super().__init__(serde=serde or JsonPlusSerializer(allowed_msgpack_modules=tuple(allowed_types) or None))
         self.store = StateStore(store, address=address, patience=patience or Patience())
-        self._cache, self._locks = DocumentCache(cache_bytes), KeyLocks()
+        self._memory = Memory(cache_bytes)
 
     @property
     def _documents(self) -> ThreadDocuments:
         # Made anew each time: LangGraph swaps the serializer on shallow copies of a saver.
-        return ThreadDocuments(self.store, Codec(self.serde), self._cache, self._locks)
+        return ThreadDocuments(self.store, Codec(self.serde), self._memory)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """Return a version above `current`; its random part keeps two branches of a thread apart."""

@@ -23,7 +23,7 @@ from dapr.proto import api_v1, common_v1
 from dapr.proto.runtime.v1.dapr_pb2_grpc import DaprStub
 
 from dapr_bridge.errors import StateStoreError, StateStoreUnavailableError
-from dapr_bridge.saver.effects import Pause, Steps
+from dapr_bridge.saver.effects import Awaited, Pause, Steps
 from dapr_bridge.saver.keys import part_key
 
 logger = logging.getLogger(__name__)
@@ -150,12 +150,38 @@ class StateStore:
                 return False
         return True
 
-    def update(self, keys: Sequence[str], decide: Callable[[Mapping[str, Document]], Sequence[Write]]) -> Steps[None]:
+    def start_read(self, key: str) -> Awaited:
+        """Send for one document without waiting; `finish_read` takes the answer."""
+        return self._start(self._stub.GetBulkState, self._bulk_request([key]))
+
+    def finish_read(self, key: str, call: Awaited) -> Steps[dict[str, Document]]:
+        """Take the answer of `start_read`, asking again when there is none to be had from it."""
+        yield call
+        if call.exception() is None:
+            items = [item for item in call.result().items if item.data]
+            if all(item.data[:1] == _WHOLE for item in items):
+                return {item.key: Document(item.data[1:], item.etag) for item in items}
+        return (yield from self.read([key]))
+
+    def update(
+        self,
+        keys: Sequence[str],
+        decide: Callable[[Mapping[str, Document]], Sequence[Write]],
+        *,
+        expected: Mapping[str, Document] | None = None,
+    ) -> Steps[None]:
         """Read documents, decide what to write, write it; again when somebody else wrote in between.
+
+        Args:
+            keys: what `decide` looks at.
+            decide: returns the writes, guarded by the ETags it was shown; nothing when there is nothing to do.
+            expected: what the caller believes is stored: decided on at first, in place of a read.
 
         Raises:
             StateStoreError: the store refuses although the guards hold.
         """
+        if expected is not None and (yield from self.write(decide(expected))):
+            return
         tried: Mapping[str, Document] | None = None
         while True:
             found = yield from self.read(keys)
@@ -202,9 +228,8 @@ class StateStore:
     def _read_raw(self, keys: Sequence[str]) -> Steps[dict[str, Document]]:
         if not keys:
             return {}
-        request = api_v1.GetBulkStateRequest(store_name=self.name, keys=keys, parallelism=_BULK_PARALLELISM)
         try:
-            answer = yield from self._call(self._stub.GetBulkState, request)
+            answer = yield from self._call(self._stub.GetBulkState, self._bulk_request(keys))
         except grpc.RpcError as error:
             if _code(error) is not grpc.StatusCode.RESOURCE_EXHAUSTED or len(keys) == 1:
                 raise _refused(self.name, "a read", error) from error
@@ -235,12 +260,16 @@ class StateStore:
             return False
         return True
 
+    def _bulk_request(self, keys: Sequence[str]) -> api_v1.GetBulkStateRequest:
+        return api_v1.GetBulkStateRequest(store_name=self.name, keys=keys, parallelism=_BULK_PARALLELISM)
+
+    def _start(self, method: Any, request: Any) -> Awaited:
+        return method.future(request, metadata=self._metadata, timeout=self.patience.call.total_seconds())
+
     def _call(self, method: Any, request: Any) -> Steps[Any]:
         started, pause = time.monotonic(), self.patience.pause
         while True:
-            call = method.future(
-                request, metadata=self._metadata, timeout=self.patience.call.total_seconds(), wait_for_ready=False
-            )
+            call = self._start(method, request)
             try:
                 yield call
             except GeneratorExit:

@@ -55,6 +55,7 @@ class ControlPlane:
             *_flags(
                 {
                     "port": self.placement_port,
+                    "initial-cluster": f"dapr-placement-0={LOOPBACK}:{free_port()}",
                     "listen-address": LOOPBACK,
                     "healthz-port": self._healthz["placement"],
                     "healthz-listen-address": LOOPBACK,
