@@ -1,0 +1,1 @@
+"""Triage and expert, the two agents of the support desk, as plain LangGraph graphs."""

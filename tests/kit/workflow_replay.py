@@ -1,0 +1,128 @@
+"""Drives a workflow function without Dapr: answers its activities, moves its clock, and replays it from its history."""
+
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+BEGINNING = datetime(2026, 1, 5, 9, 0)
+
+Workflow = Callable[[Any, Any], Generator[Any, Any, Any]]
+Answer = Callable[[str, Any], Any]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a workflow asked for: an activity with its input, or an event with its deadline."""
+
+    kind: str
+    name: str
+    given: Any
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An action and what came of it; a result that is an exception is raised in the workflow."""
+
+    action: Action
+    result: Any
+    at: datetime
+
+
+@dataclass
+class ReplayContext:
+    """The part of Dapr's workflow context that workflows use."""
+
+    instance_id: str
+    current_utc_datetime: datetime = BEGINNING
+    is_replaying: bool = False
+    statuses: list[str] = field(default_factory=list)
+
+    def call_activity(self, activity: str, *, input: Any = None, **_: Any) -> Action:  # noqa: A002 - Dapr's name
+        """Ask for an activity."""
+        return Action("activity", activity, input)
+
+    def wait_for_external_event(self, name: str, *, timeout: timedelta) -> Action:
+        """Ask to be woken."""
+        return Action("event", name, timeout)
+
+    def set_custom_status(self, custom_status: str) -> None:
+        """Keep the status."""
+        self.statuses.append(custom_status)
+
+
+@dataclass
+class WorkflowRun:
+    """One run of a workflow, and its history.
+
+    Args:
+        workflow: the generator function.
+        order: its input.
+        answer: gives the result of an activity from its name and input; an exception that it returns is raised.
+        takes: how long an activity takes on the workflow's clock.
+    """
+
+    workflow: Workflow
+    order: Any
+    answer: Answer
+    takes: timedelta = timedelta(milliseconds=10)
+    history: list[Happened] = field(default_factory=list)
+    events: deque[str] = field(default_factory=deque)
+    on_wait: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.context = ReplayContext(instance_id="instance")
+
+    def to_end(self) -> Any:
+        """Run until the workflow returns, then replay it and return what it returned."""
+        outcome = self._drive(self.context, self._act)
+        replayed = ReplayContext(instance_id="instance", is_replaying=True)
+        recorded = iter(self.history)
+        assert self._drive(replayed, lambda action: _recall(recorded, action, replayed)) == outcome
+        assert replayed.statuses == self.context.statuses
+        return outcome
+
+    def named(self, name: str) -> list[Any]:
+        """Return the inputs of every call of one activity."""
+        return [each.action.given for each in self.history if each.action.name == name]
+
+    def names(self) -> list[str]:
+        """Return what was asked for, in order."""
+        return [each.action.name for each in self.history]
+
+    def _drive(self, context: ReplayContext, act: Callable[[Action], Any]) -> Any:
+        generator = self.workflow(context, self.order)
+        try:
+            action = next(generator)
+            while True:
+                result = act(action)
+                action = generator.throw(result) if isinstance(result, BaseException) else generator.send(result)
+        except StopIteration as end:
+            return end.value
+
+    def _act(self, action: Action) -> Any:
+        result = self._answer(action) if action.kind == "activity" else self._wait(action)
+        self.history.append(Happened(action, result, self.context.current_utc_datetime))
+        return result
+
+    def _answer(self, action: Action) -> Any:
+        self.context.current_utc_datetime += self.takes
+        return self.answer(action.name, action.given)
+
+    def _wait(self, action: Action) -> Any:
+        if self.on_wait is not None:
+            self.on_wait(action.name)
+        if action.name in self.events:
+            self.events.remove(action.name)
+            self.context.current_utc_datetime += self.takes
+            return None
+        self.context.current_utc_datetime += action.given
+        return TimeoutError(f"nobody raised {action.name!r}")
+
+
+def _recall(recorded: Any, action: Action, context: ReplayContext) -> Any:
+    happened: Happened = next(recorded)
+    assert action == happened.action, f"replay asks for {action}, history has {happened.action}"
+    context.current_utc_datetime = happened.at
+    return happened.result
