@@ -25,13 +25,13 @@ def measure_one_ticket(desk: DeskStack) -> list[Figure]:
 
 def measure_many_tickets(desk: DeskStack) -> list[Figure]:
     """A hundred tickets posted at once."""
-    names = [f"MANY-{number}" for number in range(AT_ONCE)]
+    names, before = [f"MANY-{number}" for number in range(AT_ONCE)], waiting_for_approval(desk)
     began = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(desk.file, names))
     posted = time.monotonic() - began
-    for name in names:
-        desk.wait_for_stage(name, "awaiting_approval", seconds=300)
+    while waiting_for_approval(desk) < before + AT_ONCE:
+        time.sleep(0.25)
     took = time.monotonic() - began
     return [
         Figure(what=f"{AT_ONCE} tickets at once: all accepted after", value=f"{posted:.1f} s"),
@@ -78,9 +78,16 @@ def measure_memory(desk: DeskStack) -> Iterator[Figure]:
         yield Figure(what=f"resident memory of {name}", value=f"{resident / (1 << 20):.0f} MiB")
 
 
+def waiting_for_approval(desk: DeskStack) -> int:
+    """How many tickets wait for approval; asked seldom, for the answer costs the desk time too."""
+    return desk.get("/support/tickets?stage=awaiting_approval&limit=1").body["total"]
+
+
 def time_to_approval(desk: DeskStack, ticket_id: str) -> float:
     """Seconds from filing a ticket to its waiting for approval."""
     began = time.monotonic()
     desk.file(ticket_id)
-    desk.wait_for_stage(ticket_id, "awaiting_approval", seconds=60)
+    while desk.get(f"/support/status/{ticket_id}").body["stage"] != "awaiting_approval":
+        assert time.monotonic() < began + 60, f"{ticket_id} does not arrive"
+        time.sleep(0.02)
     return time.monotonic() - began
