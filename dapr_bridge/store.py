@@ -32,7 +32,8 @@ from langgraph.store.base import (
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.keys import item_key, node_key
 from dapr_bridge.saver.records import Codec
-from dapr_bridge.saver.store import ABSENT, Document, Patience, StateStore, Write
+from dapr_bridge.saver.sidecar import Patience
+from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
 Namespace = tuple[str, ...]
 

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -25,7 +24,6 @@ class Awaited(Protocol):
     def exception(self, timeout: float | None = None) -> BaseException | None: ...
     def result(self, timeout: float | None = None) -> Any: ...
     def done(self) -> bool: ...
-    def cancel(self) -> bool: ...
     def add_done_callback(self, fn: Callable[[Any], object], /) -> None: ...
 
 
@@ -132,12 +130,3 @@ def wait(awaited: Awaited) -> Steps[Any]:
     """Wait for a future and return its result, or raise its exception."""
     yield awaited
     return awaited.result()
-
-
-@contextmanager
-def closing(steps: Steps[Any]) -> Generator[Steps[Any], None, None]:
-    """Close steps that are run one at a time, such as those of a listing."""
-    try:
-        yield steps
-    finally:
-        steps.close()

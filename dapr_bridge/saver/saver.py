@@ -25,7 +25,8 @@ from dapr_bridge.reference import Reference
 from dapr_bridge.saver.documents import Memory, Place, ThreadDocuments, split_checkpoint
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.records import Codec
-from dapr_bridge.saver.store import Patience, StateStore
+from dapr_bridge.saver.sidecar import Patience
+from dapr_bridge.saver.store import StateStore
 
 _PAGE = 64
 _CACHE_BYTES = 32 << 20

@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
 import grpc
-from dapr.conf import settings as dapr_settings
 from dapr.proto import api_v1, common_v1
-from dapr.proto.runtime.v1.dapr_pb2_grpc import DaprStub
 
-from dapr_bridge.errors import StateStoreError, StateStoreUnavailableError
-from dapr_bridge.saver.effects import Awaited, Pause, Steps
+from dapr_bridge.errors import StateStoreError
+from dapr_bridge.saver.effects import Awaited, Steps
 from dapr_bridge.saver.keys import part_key
+from dapr_bridge.saver.sidecar import Patience, SidecarCalls, Tries, describe, status_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +35,6 @@ _WHOLE, _PARTS = b"\x00", b"\x01"
 _BULK_PARALLELISM = 10
 _KEYS_AT_ONCE = 500
 _FIRST_WRITE = common_v1.StateOptions(concurrency=common_v1.StateOptions.CONCURRENCY_FIRST_WRITE)
-_AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
-
 ABSENT = ""
 """The guard of a write that must create its key."""
 
@@ -65,19 +60,6 @@ class Write:
     key: str
     data: bytes | None
     guard: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long a call waits for a sidecar that is away, and how often it asks.
-
-    A restart of daprd takes seconds; a run that gave up sooner would pay for its last model call again.
-    """
-
-    total: timedelta = timedelta(seconds=60)
-    call: timedelta = timedelta(seconds=30)
-    pause: timedelta = timedelta(milliseconds=50)
-    longest_pause: timedelta = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +97,12 @@ class StateStore:
     patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
-        target = self.address or f"{dapr_settings.DAPR_RUNTIME_HOST}:{dapr_settings.DAPR_GRPC_PORT}"
-        unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        # Without a ceiling, gRPC waits up to two minutes before it tries a sidecar again that was away for a while.
-        backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
-        self._channel = grpc.insecure_channel(target, options=[*unlimited, *backoff])
-        self._stub = DaprStub(self._channel)
-        token = dapr_settings.DAPR_API_TOKEN
-        self._metadata = (("dapr-api-token", token),) if token else ()
+        self._calls = SidecarCalls(self.address, self.patience)
+        self._stub = self._calls.stub
 
     def close(self) -> None:
-        """Close the channel; calls still going on end with an error."""
-        self._channel.close()
+        """Close the connection to the sidecar."""
+        self._calls.close()
 
     def read(self, keys: Sequence[str]) -> Steps[dict[str, Document]]:
         """Read documents; a key that holds nothing is missing from the answer."""
@@ -152,7 +128,7 @@ class StateStore:
 
     def start_read(self, key: str) -> Awaited:
         """Send for one document without waiting; `finish_read` takes the answer."""
-        return self._start(self._stub.GetBulkState, self._bulk_request([key]))
+        return self._calls.start(self._stub.GetBulkState, self._bulk_request([key]))
 
     def finish_read(self, key: str, call: Awaited) -> Steps[dict[str, Document]]:
         """Take the answer of `start_read`, asking again when there is none to be had from it."""
@@ -182,17 +158,21 @@ class StateStore:
         """
         if expected is not None and (yield from self.write(decide(expected))):
             return
-        tried: Mapping[str, Document] | None = None
+        tries, seen = Tries(self.patience.trouble), None
         while True:
             found = yield from self.read(keys)
             writes = decide(found)
             if not writes:
                 return
-            if found == tried:
-                raise StateStoreError(f"state store {self.name!r} refuses to write {writes[-1].key!r}, see daprd's log")
+            if found == seen:
+                # Nobody came between, so it was no guard that failed: the store is in trouble.
+                pause = tries.pause()
+                if pause is None:
+                    raise StateStoreError(f"state store {self.name!r} does not take {writes[-1].key!r}, see its log")
+                yield pause
             if (yield from self.write(writes)):
                 return
-            tried = found
+            seen = found
 
     def delete(self, keys: Iterable[str]) -> Steps[None]:
         """Delete documents with their parts; a key that holds nothing is no error."""
@@ -226,21 +206,28 @@ class StateStore:
         return True
 
     def _read_raw(self, keys: Sequence[str]) -> Steps[dict[str, Document]]:
-        if not keys:
-            return {}
+        tries = Tries(self.patience.trouble)
+        while True:
+            items = (yield from self._bulk_items(keys)) if keys else []
+            failed = next((item for item in items if item.error), None)
+            if failed is None:
+                return {item.key: Document(item.data, item.etag) for item in items if item.data}
+            pause = tries.pause()
+            if pause is None:
+                raise StateStoreError(f"state store {self.name!r} could not read {failed.key!r}: {failed.error}")
+            yield pause
+
+    def _bulk_items(self, keys: Sequence[str]) -> Steps[list[Any]]:
         try:
-            answer = yield from self._call(self._stub.GetBulkState, self._bulk_request(keys))
+            answer = yield from self._calls.call(self._stub.GetBulkState, self._bulk_request(keys))
         except grpc.RpcError as error:
-            if _code(error) is not grpc.StatusCode.RESOURCE_EXHAUSTED or len(keys) == 1:
+            if status_of(error) is not grpc.StatusCode.RESOURCE_EXHAUSTED or len(keys) == 1:
                 raise _refused(self.name, "a read", error) from error
             # The answer would pass 4 MiB.
             half = len(keys) // 2
-            first = yield from self._read_raw(keys[:half])
-            return {**first, **(yield from self._read_raw(keys[half:]))}
-        for item in answer.items:
-            if item.error:
-                raise StateStoreError(f"state store {self.name!r} could not read {item.key!r}: {item.error}")
-        return {item.key: Document(item.data, item.etag) for item in answer.items if item.data}
+            first = yield from self._bulk_items(keys[:half])
+            return [*first, *(yield from self._bulk_items(keys[half:]))]
+        return list(answer.items)
 
     def _join(self, key: str, manifest: bytes) -> Steps[bytes]:
         keys = _part_keys(key, manifest)
@@ -252,41 +239,16 @@ class StateStore:
 
     def _attempt(self, method: Any, request: Any, *, guarded: bool) -> Steps[bool]:
         try:
-            yield from self._call(method, request)
+            yield from self._calls.call(method, request, guarded=guarded)
         except grpc.RpcError as error:
-            if not guarded or _code(error) is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            if not guarded or status_of(error) is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise _refused(self.name, "a write", error) from error
-            logger.debug("guarded write refused by state store %s: %s", self.name, _text(error))
+            logger.debug("guarded write refused by state store %s: %s", self.name, describe(error))
             return False
         return True
 
     def _bulk_request(self, keys: Sequence[str]) -> api_v1.GetBulkStateRequest:
         return api_v1.GetBulkStateRequest(store_name=self.name, keys=keys, parallelism=_BULK_PARALLELISM)
-
-    def _start(self, method: Any, request: Any) -> Awaited:
-        return method.future(request, metadata=self._metadata, timeout=self.patience.call.total_seconds())
-
-    def _call(self, method: Any, request: Any) -> Steps[Any]:
-        started, pause = time.monotonic(), self.patience.pause
-        while True:
-            call = self._start(method, request)
-            try:
-                yield call
-            except GeneratorExit:
-                call.cancel()
-                raise
-            error = call.exception()
-            if error is None:
-                return call.result()
-            if _code(error) not in _AWAY:
-                raise error
-            waited = time.monotonic() - started
-            if waited > self.patience.total.total_seconds():
-                raise StateStoreUnavailableError(
-                    f"state store {self.name!r} did not answer for {waited:.0f} s: {_text(error)}. Is daprd running?"
-                ) from error
-            yield Pause(pause.total_seconds())
-            pause = min(pause * 2, self.patience.longest_pause)
 
 
 def _items(write: Write) -> list[_Item]:
@@ -321,13 +283,5 @@ def _part_keys(key: str, manifest: bytes) -> list[str]:
     return [part_key(key, digest, number) for number in range(int(count))]
 
 
-def _code(error: BaseException) -> grpc.StatusCode | None:
-    return error.code() if isinstance(error, grpc.Call) else None
-
-
-def _text(error: BaseException) -> str:
-    return f"{error.code().name}: {error.details()}" if isinstance(error, grpc.Call) else str(error)
-
-
 def _refused(store: str, what: str, error: BaseException) -> StateStoreError:
-    return StateStoreError(f"state store {store!r} refused {what}: {_text(error)}")
+    return StateStoreError(f"state store {store!r} refused {what}: {describe(error)}")

@@ -18,6 +18,8 @@ _OLDEST_TEXT = ".".join(str(part) for part in OLDEST_VERSION)
 PROJECT_FOLDER = Path(".dapr-runtime", "bin")
 """Where a checkout of this project keeps the Dapr that it built itself."""
 
+_ANSWER_SECONDS = 30
+
 Version = tuple[int, ...]
 
 
@@ -110,9 +112,13 @@ def _inspect(folder: Path, *, needs_control_plane: bool) -> tuple[Runtime | None
 
 def _ask_version(daprd: Path) -> str:
     try:
-        answer = subprocess.run([daprd, "--version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - the path was found here, not given by a stranger
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"nothing ({error})"
+        answer = subprocess.run(  # noqa: S603 - the path was found here, not given by a stranger
+            [daprd, "--version"], capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False
+        )
+    except OSError as error:
+        return f"nothing: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return f"nothing in {_ANSWER_SECONDS} s"
     return answer.stdout.strip() or answer.stderr.strip().partition("\n")[0]
 
 

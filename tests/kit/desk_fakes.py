@@ -68,6 +68,8 @@ class FakeEngine:
 
     async def wake(self, instance_id: str, *, event: str) -> None:
         self._answer()
+        if instance_id not in self.views:
+            raise DaprRefusedError(f"no such instance exists: {instance_id!r}")
         self.woken.append((instance_id, event))
 
     async def look(self, instance_id: str) -> WorkflowView | None:

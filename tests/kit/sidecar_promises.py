@@ -2,7 +2,7 @@
 
 import pytest
 
-from desk.errors import DaprUnavailableError
+from desk.errors import DaprRefusedError, DaprUnavailableError
 from desk.ports import Conversation, Publisher, StateStore, WorkflowEngine
 
 
@@ -40,6 +40,8 @@ async def converses(conversation: Conversation) -> None:
 async def knows_no_stranger(engine: WorkflowEngine) -> None:
     """An instance that was never started is not there, and cannot be woken."""
     assert await engine.look("ticket-nobody") is None
+    with pytest.raises(DaprRefusedError):
+        await engine.wake("ticket-nobody", event="solution_approved")
 
 
 async def says_that_it_is_away(state: StateStore, engine: WorkflowEngine) -> None:

@@ -126,3 +126,37 @@ def _recall(recorded: Any, action: Action, context: ReplayContext) -> Any:
     assert action == happened.action, f"replay asks for {action}, history has {happened.action}"
     context.current_utc_datetime = happened.at
     return happened.result
+
+
+def write_history(run: WorkflowRun) -> list[dict[str, Any]]:
+    """Write a run's history as JSON, for a test that replays it with later code."""
+    return [
+        {
+            "kind": happened.action.kind,
+            "name": happened.action.name,
+            "given": happened.action.given.total_seconds()
+            if happened.action.kind == "event"
+            else happened.action.given,
+            "result": {"raised": "TimeoutError"} if isinstance(happened.result, TimeoutError) else happened.result,
+            "at": happened.at.isoformat(),
+        }
+        for happened in run.history
+    ]
+
+
+def replay_history(workflow: Workflow, order: Any, recorded: list[dict[str, Any]]) -> Any:
+    """Run a workflow against a recorded history and return what it returned.
+
+    Raises:
+        AssertionError: the workflow asks for something else than history holds.
+    """
+    run = WorkflowRun(workflow, order, answer=lambda name, _: name)
+    run.history = [_read(entry) for entry in recorded]
+    entries = iter(run.history)
+    return run._drive(run.context, lambda action: _recall(entries, action, run.context))
+
+
+def _read(entry: dict[str, Any]) -> Happened:
+    given = timedelta(seconds=entry["given"]) if entry["kind"] == "event" else entry["given"]
+    result = TimeoutError("recorded") if entry["result"] == {"raised": "TimeoutError"} else entry["result"]
+    return Happened(Action(entry["kind"], entry["name"], given), result, datetime.fromisoformat(entry["at"]))
