@@ -21,7 +21,9 @@ class TextFormatter(logging.Formatter):
         line = f"{_moment(record)} {record.levelname:<7} {record.name}: {_message(record)}{named}"
         # A message of several lines would look like several events.
         line = line.replace("\n", "\\n")
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        # What is retried or reported elsewhere is one line; its traceback is in the JSON form.
+        with_traceback = record.exc_info if record.levelno >= logging.WARNING else None
+        return f"{line}\n{self.formatException(with_traceback)}" if with_traceback else line
 
 
 class JsonFormatter(logging.Formatter):

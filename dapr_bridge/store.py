@@ -12,8 +12,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.store.base import (
@@ -29,6 +28,7 @@ from langgraph.store.base import (
     SearchOp,
 )
 
+from dapr_bridge._contexts import Closing
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.keys import item_key, node_key
 from dapr_bridge.saver.records import Codec
@@ -55,7 +55,7 @@ class _Node:
     items: Mapping[str, str] | None = None
 
 
-class DaprStore(BaseStore):
+class DaprStore(BaseStore, Closing):
     """A LangGraph store without semantic search, usable from any thread and event loop.
 
     Args:
@@ -81,14 +81,6 @@ class DaprStore(BaseStore):
     def close(self) -> None:
         """Close the connection to the sidecar."""
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _steps(self, op: Op) -> Steps[Result]:
         match op:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from dapr.ext.workflow import WorkflowRuntime
+from dapr.ext.workflow.logger import LoggerOptions
 from langgraph.channels.base import BaseChannel
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
@@ -54,7 +56,9 @@ class GraphWorker:
             _check(name, graph)
         self.unit = unit
         host, _, port = (address or "").rpartition(":")
-        self.runtime = WorkflowRuntime(host=host or None, port=port or None)
+        # Without one, the SDK adds a handler of its own for each runtime, beside the application's.
+        quiet = LoggerOptions(log_handler=logging.NullHandler())
+        self.runtime = WorkflowRuntime(host=host or None, port=port or None, logger_options=quiet)
         self._graphs = {name: _bind(graph, saver, store) for name, graph in graphs.items()}
         self._live = LiveRuns()
         for name, graph in self._graphs.items():

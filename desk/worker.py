@@ -11,6 +11,7 @@ from langgraph.graph.state import CompiledStateGraph
 from dapr_bridge import DaprSaver, DaprStore, GraphWorker
 from desk import steps
 from desk.activities import DeskActivities
+from desk.errors import DaprError
 from desk.home import HomeLoop
 from desk.settings import Settings
 from desk.sidecar import Sidecar
@@ -81,17 +82,26 @@ class DeskWorker:
             graphs=self._graphs, saver=self._saver, store=self._store, address=self._settings.dapr_address
         )
         register_desk(worker.runtime, self._activities, home=self._home)
-        # The SDK gives this logger a handler of its own for each runtime; every line would come twice.
-        logging.getLogger("durabletask-worker").handlers.clear()
         async with worker:
             logger.info("worker is connected to the Dapr sidecar at %s", self._settings.dapr_address)
             await self._register_graphs(worker.fingerprints())
             await asyncio.Event().wait()
 
     async def _register_graphs(self, fingerprints: Mapping[str, str]) -> None:
+        """Write down what this worker hosts; the worker goes on when the sidecar goes away meanwhile."""
         for name, fingerprint in fingerprints.items():
             entry = {"graph": name, "fingerprint": fingerprint, "unit": "run"}
-            await self._sidecar.write(self._settings.registry_store, f"graph-{name}", entry)
+            await self._register(name, entry)
+
+    async def _register(self, name: str, entry: Mapping[str, str]) -> None:
+        while True:
+            try:
+                await self._sidecar.write(self._settings.registry_store, f"graph-{name}", entry)
+            except DaprError as error:
+                logger.warning("graph %s is not in the registry yet: %s", name, error)
+            else:
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 class LiveActivities:

@@ -20,6 +20,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from dapr_bridge._contexts import Closing
 from dapr_bridge.errors import StateStoreError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver.documents import Memory, Place, ThreadDocuments, split_checkpoint
@@ -32,7 +33,7 @@ _PAGE = 64
 _CACHE_BYTES = 32 << 20
 
 
-class DaprSaver(BaseCheckpointSaver[str]):
+class DaprSaver(BaseCheckpointSaver[str], Closing):
     """A checkpointer whose documents live in a Dapr state store.
 
     Each superstep writes the checkpoint, the channel values that changed, and the head; values of any size are kept.
@@ -180,14 +181,6 @@ class DaprSaver(BaseCheckpointSaver[str]):
     def close(self) -> None:
         """Close the connection to the sidecar."""
         self.store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     async def __aenter__(self) -> Self:
         return self

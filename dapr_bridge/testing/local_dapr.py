@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from dapr_bridge._contexts import Running
 from dapr_bridge.testing.processes import Process, answers, free_port
 from dapr_bridge.testing.runtime import Runtime, find_runtime
 
@@ -22,7 +21,7 @@ spec: {}
 """
 
 
-class ControlPlane:
+class ControlPlane(Running):
     """Placement and scheduler, shared by the sidecars of a test session."""
 
     def __init__(self, folder: Path, *, runtime: Runtime | None = None) -> None:
@@ -85,16 +84,8 @@ class ControlPlane:
             ),
         ]
 
-    def __enter__(self) -> Self:
-        return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-
-class Sidecar:
+class Sidecar(Running):
     """One daprd: an app id, a folder of components, free ports.
 
     Sidecars of one `folder` share a Dapr namespace of their own: what the scheduler still holds for the same app id of
@@ -173,15 +164,6 @@ class Sidecar:
                 **app,
             }
         )
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.stop()
 
 
 def _flags(values: Mapping[str, object]) -> list[str]:

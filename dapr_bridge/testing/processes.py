@@ -12,9 +12,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from dapr_bridge._contexts import Running
 from dapr_bridge.errors import LocalDaprError
 
 _TAIL_LINES = 20
@@ -49,7 +49,7 @@ def answers(url: str) -> bool:
         return False
 
 
-class Process:
+class Process(Running):
     """One child process in a session of its own, its output in a log file.
 
     A context manager: leaving it stops the process. `start` after `kill` brings it back with the same command.
@@ -135,11 +135,3 @@ class Process:
         except subprocess.TimeoutExpired:
             return
         self._child = None if number == signal.SIGKILL else self._child
-
-    def __enter__(self) -> Self:
-        return self if self.is_running else self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

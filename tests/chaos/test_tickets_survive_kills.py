@@ -80,11 +80,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         settings = {"KNOWLEDGE_BASE_URL": f"{gate.url}/mcp"}
         desk = DeskStack(folder=folder / "desk", control_plane=plane, settings=settings)
         gate.lead_to(f"http://127.0.0.1:{desk.knowledge_port}")
-        try:
-            desk.start()
+        with desk:
             yield Scene(desk=desk, plane=plane, gate=gate)
-        finally:
-            desk.stop()
 
 
 @pytest.fixture(autouse=True)

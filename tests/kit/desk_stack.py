@@ -225,7 +225,11 @@ class DeskStack:
         return Process([sys.executable, *arguments], log=self.folder / f"{name}.log", env=env, cwd=self.folder)
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

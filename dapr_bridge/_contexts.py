@@ -1,0 +1,52 @@
+"""Context managers by inheritance: what is closed when its block ends, and what is started and stopped with it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from types import TracebackType
+from typing import Self
+
+
+class Closing:
+    """A `with` block that ends with `close`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what is held."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Running:
+    """A `with` block that begins with `start` and ends with `stop`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def start(self) -> object:
+        """Begin."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End; also what has only begun to start."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
