@@ -125,7 +125,7 @@ class DurableGraph:
             if state.runtime_status in _ENDED:
                 return self._record(state, request)
             await asyncio.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            pause = min(pause * 1.2, _LONGEST_PAUSE)
 
     def _record(self, state: WorkflowState, request: RunRequest) -> Mapping[str, Any]:
         if state.runtime_status is WorkflowStatus.COMPLETED:

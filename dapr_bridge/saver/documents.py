@@ -12,10 +12,22 @@ from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata, Checkpoint
 from dapr_bridge.saver import keys
 from dapr_bridge.saver.cache import DocumentCache, Expectations
 from dapr_bridge.saver.effects import Awaited, KeyLocks, Steps
-from dapr_bridge.saver.records import CHUNK_IDS, INPUT_TASK, CheckpointRecord, Codec, Head, TaskWrites, make_task_writes
+from dapr_bridge.saver.records import (
+    CHUNK_IDS,
+    INPUT_TASK,
+    CheckpointRecord,
+    Codec,
+    Head,
+    PendingWrites,
+    TaskWrites,
+    make_task_writes,
+)
 from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
 _MOST_EXPECTATIONS = 10_000
+
+# Each task that saves its writes rewrites those that stand with them.
+_MOST_TOGETHER = 16 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +55,7 @@ class Memory:
         documents: documents that never change.
         locks: by the document that is read and written under them.
         heads: reads of heads that were sent for when the last put ended, so that the next need not wait for its ETag.
-        unwritten: writers' documents that cannot exist, for this saver has just put their checkpoints.
+        unwritten: pending writes that cannot exist, for this saver has just put their checkpoints.
     """
 
     def __init__(self, cache_bytes: int) -> None:
@@ -83,7 +95,7 @@ class ThreadDocuments:
             expected = (yield from self._store.finish_read(head_key, sent_for)) if sent_for else None
             yield from self._store.update([head_key, thread_key], decide, expected=expected or None)
             self._memory.heads.put(head_key, self._store.start_read(head_key))
-        self._memory.unwritten.put(keys.writers_key(thread, space, checkpoint_id), {})
+        self._memory.unwritten.put(keys.pending_key(thread, space, checkpoint_id), {})
         for write in body:
             self._cache.put(write.key, write.data or b"")
 
@@ -95,24 +107,31 @@ class ThreadDocuments:
             [(channel, self._codec.dump(value, what=f"the write to channel {channel!r}")) for channel, value in writes],
             path,
         )
-        task_key = keys.writes_key(place.thread_id, place.namespace, checkpoint_id, task_id)
-        index_key = keys.writers_key(place.thread_id, place.namespace, checkpoint_id)
+        apart_key = keys.apart_key(place.thread_id, place.namespace, checkpoint_id, task_id)
+        pending_key = keys.pending_key(place.thread_id, place.namespace, checkpoint_id)
 
         def decide(found: Mapping[str, Document]) -> list[Write]:
-            old = self._task_writes(found.get(task_key))
+            pending = self._pending(found.get(pending_key))
+            # A document apart that is not noted is what an attempt left that was cut short, or is not done yet.
+            old = pending.here.get(task_id) or self._task_writes(found.get(apart_key))
             merged = old.merged_with(new, is_input=task_id == INPUT_TASK) if old else new
-            writers = self._load(found.get(index_key)) or {}
+            is_known = task_id in pending.here or task_id in pending.apart
+            if merged == old and is_known:
+                return []
+            together = len(found[pending_key].data) if pending_key in found else 0
+            if apart_key not in found and together + merged.size <= _MOST_TOGETHER:
+                return [self._pending_write(pending_key, pending.with_task(task_id, merged), found)]
             saves = (
-                [Write(task_key, self._dump(merged.to_document()), _guard(found, task_key))] if merged != old else []
+                [Write(apart_key, self._dump(merged.to_document()), _guard(found, apart_key))] if merged != old else []
             )
-            if task_id not in writers:
-                saves.append(Write(index_key, self._dump({**writers, task_id: path}), _guard(found, index_key)))
+            if task_id not in pending.apart:
+                saves.append(self._pending_write(pending_key, pending.with_task_apart(task_id), found))
             return saves
 
-        with self._locks.hold(index_key) as turn:
+        with self._locks.hold(pending_key) as turn:
             yield turn.ready
-            expected = self._memory.unwritten.take(index_key)
-            yield from self._store.update([task_key, index_key], decide, expected=expected)
+            expected = self._memory.unwritten.take(pending_key)
+            yield from self._store.update([apart_key, pending_key], decide, expected=expected)
 
     def latest_id(self, place: Place) -> Steps[str | None]:
         """Return the id of a namespace's latest checkpoint, or None."""
@@ -122,26 +141,30 @@ class ThreadDocuments:
 
     def checkpoints(self, place: Place, ids: Sequence[str]) -> Steps[list[CheckpointTuple]]:
         """Read checkpoints with their values and pending writes: two bulk reads for any number of them."""
-        records, writers = yield from self._records(place, ids)
+        records, pending = yield from self._records(place, ids)
         value_keys = {
             (name, version): keys.value_key(place.thread_id, place.namespace, name, version)
             for record in records.values()
             for name, version in record.stored.items()
         }
-        task_keys = {
-            (checkpoint_id, task_id): keys.writes_key(place.thread_id, place.namespace, checkpoint_id, task_id)
+        apart_keys = {
+            (checkpoint_id, task_id): keys.apart_key(place.thread_id, place.namespace, checkpoint_id, task_id)
             for checkpoint_id in records
-            for task_id in writers[checkpoint_id]
+            for task_id in pending[checkpoint_id].apart
         }
         values = self._cache.get_many(value_keys.values())
         missing = [key for key in value_keys.values() if key not in values]
-        found = yield from self._store.read([*missing, *task_keys.values()])
+        found = yield from self._store.read([*missing, *apart_keys.values()])
         for key in missing:
             if key in found:
                 values[key] = found[key].data
                 self._cache.put(key, found[key].data)
-        tasks = {spot: self._task_writes(found.get(key)) for spot, key in task_keys.items()}
-        return [self._tuple(place, records[each], values, tasks) for each in ids if each in records]
+        tasks = {each: dict(pending[each].here) for each in records}
+        for (checkpoint_id, task_id), key in apart_keys.items():
+            writes = self._task_writes(found.get(key))
+            if writes:
+                tasks[checkpoint_id][task_id] = writes
+        return [self._tuple(place, records[each], values, tasks[each]) for each in ids if each in records]
 
     def namespaces(self, thread_id: str) -> Steps[list[str]]:
         """Return the checkpoint namespaces of a thread."""
@@ -169,7 +192,10 @@ class ThreadDocuments:
         """Save a value under a name, once: the same name is the same value."""
         key = keys.payload_key(name)
         data = self._codec.dump(value, what=f"the value {name!r}")
-        yield from self._store.update([key], lambda found: [] if key in found else [Write(key, data, ABSENT)])
+        # Most often nobody has saved it before: it is written at once, and read only when that fails.
+        yield from self._store.update(
+            [key], lambda found: [] if key in found else [Write(key, data, ABSENT)], expected={}
+        )
 
     def get_payload(self, name: str) -> Steps[tuple[Any] | None]:
         """Read a value by its name: a tuple of one, or None when there is none."""
@@ -181,8 +207,8 @@ class ThreadDocuments:
         ids = yield from self.id_chunks(place)
         for start in range(0, len(ids), CHUNK_IDS):
             some = ids[start : start + CHUNK_IDS]
-            records, writers = yield from self._records(place, some)
-            doomed = list(self._keys_of(place, some, records, writers))
+            records, pending = yield from self._records(place, some)
+            doomed = list(self._keys_of(place, some, records, pending))
             yield from self._store.delete(doomed)
             self._cache.discard(doomed)
         chunks = [keys.ids_key(place.thread_id, place.namespace, n) for n in range(len(ids) // CHUNK_IDS + 1)]
@@ -193,26 +219,26 @@ class ThreadDocuments:
         place: Place,
         ids: Sequence[str],
         records: Mapping[str, CheckpointRecord],
-        writers: Mapping[str, Mapping[str, str]],
+        pending: Mapping[str, PendingWrites],
     ) -> Iterator[str]:
         thread, space = place.thread_id, place.namespace
         for each in ids:
             for name, version in records[each].stored.items() if each in records else ():
                 yield keys.value_key(thread, space, name, version)
-            for task_id in writers[each]:
-                yield keys.writes_key(thread, space, each, task_id)
-            yield keys.writers_key(thread, space, each)
+            for task_id in pending[each].apart:
+                yield keys.apart_key(thread, space, each, task_id)
+            yield keys.pending_key(thread, space, each)
             yield keys.checkpoint_key(thread, space, each)
 
     def _records(
         self, place: Place, ids: Sequence[str]
-    ) -> Steps[tuple[dict[str, CheckpointRecord], dict[str, dict[str, str]]]]:
-        """Read the records of checkpoints and the tasks that wrote on each (task id to path)."""
+    ) -> Steps[tuple[dict[str, CheckpointRecord], dict[str, PendingWrites]]]:
+        """Read the records of checkpoints and the writes on each."""
         record_keys = {each: keys.checkpoint_key(place.thread_id, place.namespace, each) for each in ids}
-        writers_keys = {each: keys.writers_key(place.thread_id, place.namespace, each) for each in ids}
+        pending_keys = {each: keys.pending_key(place.thread_id, place.namespace, each) for each in ids}
         data = self._cache.get_many(record_keys.values())
         missing = [key for key in record_keys.values() if key not in data]
-        found = yield from self._store.read([*missing, *writers_keys.values()])
+        found = yield from self._store.read([*missing, *pending_keys.values()])
         for key in missing:
             if key in found:
                 data[key] = found[key].data
@@ -222,30 +248,24 @@ class ThreadDocuments:
             for each, key in record_keys.items()
             if key in data
         }
-        return records, {each: self._load(found.get(key)) or {} for each, key in writers_keys.items()}
+        return records, {each: self._pending(found.get(key)) for each, key in pending_keys.items()}
 
     def _tuple(
         self,
         place: Place,
         record: CheckpointRecord,
         values: Mapping[str, bytes],
-        tasks: Mapping[tuple[str, str], TaskWrites | None],
+        tasks: Mapping[str, TaskWrites],
     ) -> CheckpointTuple:
-        checkpoint_id = record.checkpoint["id"]
-        pending = [
-            (task_id, writes)
-            for (owner, task_id), writes in tasks.items()
-            if owner == checkpoint_id and writes is not None
-        ]
-        pending.sort(key=lambda item: (item[1].path, item[0]))
+        in_order = sorted(tasks.items(), key=lambda item: (item[1].path, item[0]))
         return CheckpointTuple(
-            config=place.config(checkpoint_id),
+            config=place.config(record.checkpoint["id"]),
             checkpoint=self._whole(place, record, values),
             metadata=record.metadata,
             parent_config=place.config(record.parent_id) if record.parent_id else None,
             pending_writes=[
                 (task_id, write.channel, self._codec.load(write.data))
-                for task_id, writes in pending
+                for task_id, writes in in_order
                 for write in writes.in_order()
             ],
         )
@@ -287,6 +307,12 @@ class ThreadDocuments:
 
     def _task_writes(self, document: Document | None) -> TaskWrites | None:
         return TaskWrites.from_document(self._codec.load(document.data)) if document else None
+
+    def _pending(self, document: Document | None) -> PendingWrites:
+        return PendingWrites.from_document(self._codec.load(document.data)) if document else PendingWrites()
+
+    def _pending_write(self, key: str, pending: PendingWrites, found: Mapping[str, Document]) -> Write:
+        return Write(key, self._dump(pending.to_document()), _guard(found, key))
 
     def _load(self, document: Document | None) -> Any:
         return self._codec.load(document.data) if document else None

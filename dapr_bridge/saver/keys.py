@@ -34,13 +34,13 @@ def value_key(thread_id: str, namespace: str, channel: str, version: str | float
     return _key("B", thread_id, namespace, channel, str(version))
 
 
-def writers_key(thread_id: str, namespace: str, checkpoint_id: str) -> str:
-    """Key of the list of tasks that have saved writes on a checkpoint."""
+def pending_key(thread_id: str, namespace: str, checkpoint_id: str) -> str:
+    """Key of the writes on a checkpoint, by task: small ones themselves, of others only that they are apart."""
     return _key("W", thread_id, namespace, checkpoint_id)
 
 
-def writes_key(thread_id: str, namespace: str, checkpoint_id: str, task_id: str) -> str:
-    """Key of the writes of one task, one unit."""
+def apart_key(thread_id: str, namespace: str, checkpoint_id: str, task_id: str) -> str:
+    """Key of the writes of one task that are too large to stand with the others, one unit."""
     return _key("W", thread_id, namespace, checkpoint_id, task_id)
 
 

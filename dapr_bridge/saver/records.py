@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointMetadata
@@ -199,9 +199,48 @@ class TaskWrites:
             path=self.path or later.path, output=output, control=_last_of_each(self.control, later.control)
         )
 
+    @property
+    def size(self) -> int:
+        """Bytes of the serialized values."""
+        return sum(len(write.data) for write in (*self.output, *self.control))
+
     def in_order(self) -> list[SavedWrite]:
         """Return all writes in the order in which LangGraph applies them."""
         return sorted((*self.control, *self.output), key=lambda write: write.index)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingWrites:
+    """The writes on one checkpoint.
+
+    Most are small and few: they stand here together, so that saving them and finding them costs one document.
+
+    Attributes:
+        here: writes by task.
+        apart: tasks whose writes have a document of their own.
+    """
+
+    here: Mapping[str, TaskWrites] = field(default_factory=dict[str, TaskWrites])
+    apart: tuple[str, ...] = ()
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> PendingWrites:
+        """Rebuild pending writes from `to_document`."""
+        here = {task_id: TaskWrites.from_document(each) for task_id, each in document["here"].items()}
+        return cls(here=here, apart=tuple(document["apart"]))
+
+    def to_document(self) -> dict[str, Any]:
+        """Return plain data for the codec."""
+        return {"here": {task_id: each.to_document() for task_id, each in self.here.items()}, "apart": list(self.apart)}
+
+    def with_task(self, task_id: str, writes: TaskWrites) -> PendingWrites:
+        """Put a task's writes here."""
+        return replace(self, here={**self.here, task_id: writes})
+
+    def with_task_apart(self, task_id: str) -> PendingWrites:
+        """Note that a task's writes are in a document of their own."""
+        here = {each: writes for each, writes in self.here.items() if each != task_id}
+        return PendingWrites(here=here, apart=tuple(dict.fromkeys([*self.apart, task_id])))
 
 
 def make_task_writes(writes: Iterable[tuple[str, bytes]], path: str) -> TaskWrites:

@@ -69,7 +69,6 @@ class _Item:
     key: str
     data: bytes | None
     guard: str | None = None
-    is_part: bool = False
 
     @property
     def operation(self) -> str:
@@ -197,10 +196,11 @@ class StateStore:
         return True
 
     def _create(self, writes: Sequence[Write]) -> Steps[bool]:
-        items = [item for write in writes for item in _items(write)]
-        yield from self._commit([Write(item.key, item.data) for item in items if item.is_part])
-        for batch in _batches([item for item in items if not item.is_part]):
-            request = api_v1.SaveStateRequest(store_name=self.name, states=[item.to_proto() for item in batch])
+        # One by one: that keeps their order, and SQLite takes longer for several in one request.
+        for write in writes:
+            *parts, item = _items(write)
+            yield from self._commit([Write(part.key, part.data) for part in parts])
+            request = api_v1.SaveStateRequest(store_name=self.name, states=[item.to_proto()])
             if not (yield from self._attempt(self._stub.SaveState, request, guarded=True)):
                 return False
         return True
@@ -260,7 +260,7 @@ def _items(write: Write) -> list[_Item]:
     pieces = [write.data[start : start + PART_BYTES] for start in range(0, len(write.data), PART_BYTES)]
     digest = hashlib.sha256(write.data).hexdigest()[:32]
     manifest = _PARTS + f"{digest}:{len(pieces)}".encode()
-    parts = [_Item(part_key(write.key, digest, number), piece, is_part=True) for number, piece in enumerate(pieces)]
+    parts = [_Item(part_key(write.key, digest, number), piece) for number, piece in enumerate(pieces)]
     return [*parts, _Item(write.key, manifest, write.guard)]
 
 

@@ -75,13 +75,15 @@ async def test_a_value_of_32_mb_comes_back_equal_and_is_deleted_with_all_its_par
     assert after.values == {}
 
 
-async def test_two_attempts_of_a_task_are_never_mixed(stores_sidecar: Sidecar) -> None:
-    with DaprSaver("redis-state", address=stores_sidecar.address) as saver:
-        config = saver.put(thread("mix"), empty_checkpoint(), {}, {})
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("padding", [10, 5_000], ids=["small writes", "writes on both sides of what stands together"])
+async def test_two_attempts_of_a_task_are_never_mixed(store: str, padding: int, stores_sidecar: Sidecar) -> None:
+    with DaprSaver(store, address=stores_sidecar.address) as saver:
+        config = saver.put(thread(f"mix-{padding}"), empty_checkpoint(), {}, {})
 
         def attempt(number: int) -> None:
-            writes = [(f"channel-{each}", number) for each in range(number)]
-            with DaprSaver("redis-state", address=stores_sidecar.address) as rival:
+            writes = [(f"channel-{each}", (number, "x" * padding)) for each in range(number)]
+            with DaprSaver(store, address=stores_sidecar.address) as rival:
                 rival.put_writes(config, writes, "task")
 
         racers = [threading.Thread(target=attempt, args=[number]) for number in range(1, 9)]
@@ -93,9 +95,21 @@ async def test_two_attempts_of_a_task_are_never_mixed(stores_sidecar: Sidecar) -
 
     assert found is not None
     pending = found.pending_writes or []
-    winners = {value for _, _, value in pending}
+    winners = {number for _, _, (number, _) in pending}
     assert len(winners) == 1
     assert len(pending) == winners.pop()
+
+
+async def test_many_tasks_with_writes_of_all_sizes_are_all_found(stores_sidecar: Sidecar) -> None:
+    sizes = {f"task-{number}": 3**number for number in range(12)}
+    with DaprSaver("sqlite-state", address=stores_sidecar.address) as saver:
+        config = saver.put(thread("sizes"), empty_checkpoint(), {}, {})
+        puts = (saver.aput_writes(config, [("text", "x" * size)], task_id) for task_id, size in sizes.items())
+        await asyncio.gather(*puts)
+        found = await saver.aget_tuple(config)
+
+    assert found is not None
+    assert {task_id: len(text) for task_id, _, text in found.pending_writes or []} == sizes
 
 
 async def test_checkpoints_beyond_one_chunk_are_listed_in_order(stores_sidecar: Sidecar) -> None:

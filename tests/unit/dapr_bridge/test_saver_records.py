@@ -11,7 +11,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from dapr_bridge import ValueNotKeptError
 from dapr_bridge.saver import keys
 from dapr_bridge.saver.cache import DocumentCache
-from dapr_bridge.saver.records import CHUNK_IDS, Codec, Head, TaskWrites, make_task_writes
+from dapr_bridge.saver.records import CHUNK_IDS, Codec, Head, PendingWrites, TaskWrites, make_task_writes
 
 
 @dataclass
@@ -32,7 +32,7 @@ def channels(kept: TaskWrites) -> Sequence[tuple[str, bytes]]:
 def test_keys_of_different_places_never_meet() -> None:
     assert keys.head_key("a/b", "c") != keys.head_key("a", "b/c")
     assert keys.head_key("a%2Fb", "") != keys.head_key("a/b", "")
-    assert keys.checkpoint_key("t", "x", "y") != keys.writers_key("t", "x", "y")
+    assert keys.checkpoint_key("t", "x", "y") != keys.pending_key("t", "x", "y")
 
 
 def test_no_key_holds_the_separator_that_dapr_refuses() -> None:
@@ -67,6 +67,13 @@ def test_task_writes_come_back_from_their_document() -> None:
     kept = writes("a", "__error__", "b")
 
     assert TaskWrites.from_document(kept.to_document()) == kept
+
+
+def test_pending_writes_come_back_from_their_document() -> None:
+    pending = PendingWrites().with_task("small", writes("a")).with_task("grown", writes("b")).with_task_apart("grown")
+
+    assert PendingWrites.from_document(pending.to_document()) == pending
+    assert (set(pending.here), pending.apart) == ({"small"}, ("grown",))
 
 
 def test_a_full_head_moves_its_ids_to_a_chunk() -> None:
