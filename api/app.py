@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 
 from api.body_limit import BodyLimit
 from api.health_answers import Problem
@@ -38,7 +39,8 @@ def create_app(settings: Settings, *, role: Role = Role.ALL, open_desk: OpenPrem
             app.state.premises = premises
             yield
 
-    app = FastAPI(
+    # Its page for the API loads nothing from elsewhere.
+    app = FastAPIOffline(
         title="Customer support desk",
         version="0.1.0",
         description="File a ticket, see what the agents found, decide on their proposal.",

@@ -31,9 +31,20 @@ def test_json_holds_the_same() -> None:
     )
 
 
-def test_an_exception_is_told_in_both_forms() -> None:
+def failed(level: int) -> logging.LogRecord:
     error = ValueError("the reason")
     made = record("failed")
-    made.exc_info = (type(error), error, None)
+    made.levelno, made.exc_info = level, (type(error), error, None)
+    return made
+
+
+def test_a_warnings_exception_is_told_in_both_forms() -> None:
+    made = failed(logging.WARNING)
     assert "the reason" in TextFormatter().format(made)
+    assert "the reason" in json.loads(JsonFormatter().format(made))["exception"]
+
+
+def test_a_traceback_that_only_informs_is_left_to_machines() -> None:
+    made = failed(logging.INFO)
+    assert TextFormatter().format(made).endswith("desk.x: failed")
     assert "the reason" in json.loads(JsonFormatter().format(made))["exception"]

@@ -1,5 +1,6 @@
 """The OpenAPI page promises what the API does."""
 
+import re
 from typing import Any
 
 import httpx2
@@ -49,5 +50,10 @@ async def test_errors_are_promised_as_problems_only(schema: dict[str, Any]) -> N
                     assert list(response["content"]) == ["application/problem+json"], operation["operationId"]
 
 
-async def test_the_page_for_people_is_served(http: httpx2.AsyncClient) -> None:
-    assert (await http.get("/docs")).status_code == 200
+async def test_the_page_for_people_loads_everything_from_here(http: httpx2.AsyncClient) -> None:
+    page = (await http.get("/docs")).text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+
+    assert len(loaded) >= 2
+    assert [url for url in loaded if not url.startswith("/")] == []
+    assert [(await http.get(url)).status_code for url in loaded] == [200] * len(loaded)
