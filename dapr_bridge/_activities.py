@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _STORE_PATIENCE = timedelta(minutes=10)
 _LONGEST_PAUSE = timedelta(seconds=15)
+_BY_HAND = frozenset({"update", "fork"})
 
 
 @dataclass
@@ -113,8 +114,11 @@ class GraphRunner:
 
     async def _next_input(self, request: RunRequest, run_id: str, config: RunnableConfig) -> Any:
         """Return the run's input, or None when a checkpoint shows that it was applied."""
-        head = await self.saver.aget_tuple(config)
-        applied: Mapping[str, Any] = dict(head.metadata) if head else {}
+        last = await self.saver.aget_tuple(config)
+        # What a person has put on top, with `update_state`, names no run.
+        while last and last.metadata.get("source") in _BY_HAND and last.parent_config:
+            last = await self.saver.aget_tuple(last.parent_config)
+        applied: Mapping[str, Any] = dict(last.metadata) if last else {}
         if applied.get(_names.RUN_METADATA) == run_id:
             return None
         value = decode_inline(request.input, self.saver.serde)

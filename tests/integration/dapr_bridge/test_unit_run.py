@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,18 +125,23 @@ async def test_a_run_that_is_delivered_again_to_a_living_worker_is_joined(rig: R
 
 
 async def test_a_failed_node_is_an_error_and_the_same_run_goes_on_when_it_is_mended(rig: Rig) -> None:
-    client = DaprWorkflowClient(host="127.0.0.1", port=str(rig.sidecar.grpc_port))
-    instance = await asyncio.to_thread(client.schedule_new_workflow, "retrying", input="t", instance_id="retrying-1")
-    await _until_logged(rig, "run failed")
+    output = await _mend_after_failure(rig, lambda: asyncio.to_thread(rig.mended.touch))
 
-    rig.mended.touch()
-    await asyncio.to_thread(client.raise_workflow_event, instance, "mended")
-    state = await asyncio.to_thread(client.wait_for_workflow_completion, instance, timeout_in_seconds=30)
-    client.close()
+    assert "fragile: RuntimeError: the far end is broken" in output
+    assert '["in", "before", "mended"]' in output
+    assert rig.far.counts() == {"before": 1, "fragile": 2}
 
-    assert state is not None
-    assert "fragile: RuntimeError: the far end is broken" in state.serialized_output
-    assert '["in", "before", "mended"]' in state.serialized_output
+
+async def test_a_run_goes_on_from_a_state_that_was_mended_by_hand(rig: Rig) -> None:
+    async def mend() -> None:
+        with DaprSaver("execution-state", address=rig.sidecar.address) as saver:
+            graph = build_failing_graph(rig.far.url).copy({"checkpointer": saver})
+            await graph.aupdate_state(thread("t"), {"words": ["by hand"]}, as_node="before")
+        rig.mended.touch()
+
+    output = await _mend_after_failure(rig, mend)
+
+    assert '["in", "before", "by hand", "mended"]' in output
     assert rig.far.counts() == {"before": 1, "fragile": 2}
 
 
@@ -150,6 +155,19 @@ async def test_a_failed_run_raises_at_its_caller_with_node_and_task(rig: Rig) ->
 
     assert (caught.value.node, caught.value.error_type) == ("fragile", "RuntimeError")
     assert caught.value.task_id == state.tasks[0].id
+
+
+async def _mend_after_failure(rig: Rig, mend: Callable[[], Awaitable[None]]) -> str:
+    """Start the workflow `retrying`, mend what fails in it, and return its output as JSON."""
+    client = DaprWorkflowClient(host="127.0.0.1", port=str(rig.sidecar.grpc_port))
+    instance = await asyncio.to_thread(client.schedule_new_workflow, "retrying", input="t", instance_id="retrying-1")
+    await _until_logged(rig, "run failed")
+    await mend()
+    await asyncio.to_thread(client.raise_workflow_event, instance, "mended")
+    state = await asyncio.to_thread(client.wait_for_workflow_completion, instance, timeout_in_seconds=30)
+    client.close()
+    assert state is not None
+    return state.serialized_output
 
 
 async def _until_saved(graph: DurableGraph, tasks: int) -> None:
