@@ -5,7 +5,6 @@ BridgeError
 |-- GraphRefusedError         a graph uses something that cannot be kept; raised when it is registered
 |-- GraphFailedError          a node failed after its own retries; the thread can be resumed
 |-- ThreadBusyError           another run of the thread is going on
-|-- StaleRunError             a run went on after a newer one had taken over its thread
 |-- ValueNotKeptError         a value cannot come back equal from the store
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
 |-- StateStoreError           the state store refused a call, or answered with what nobody wrote
@@ -59,10 +58,6 @@ class GraphFailedError(BridgeError):
 
 class ThreadBusyError(BridgeError):
     """A thread has a live run already."""
-
-
-class StaleRunError(BridgeError):
-    """A run tried to write to a thread that another run has moved on."""
 
 
 class ValueNotKeptError(BridgeError):
