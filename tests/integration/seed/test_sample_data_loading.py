@@ -29,7 +29,7 @@ async def test_a_second_load_changes_nothing_and_a_changed_record_is_mended(
 ) -> None:
     (tmp_path / ".data").mkdir()
     sidecar = Sidecar("data-setup", control_plane=control_plane, resources=ROOT / "resources", folder=tmp_path)
-    with sidecar.start().process:
+    with sidecar:
         settings = settings_for(sidecar.http_port, sidecar.grpc_port)
         first = await set_up(settings, patience=PATIENCE)
         second = await set_up(settings, patience=PATIENCE)
