@@ -30,6 +30,7 @@ from local.stop_signals import StopSignals
 
 _READY_PATIENCE = timedelta(seconds=120)
 _CONTROL_PLANE_PATIENCE = timedelta(seconds=8)
+_LAST_THREADS = timedelta(seconds=5)
 _READER_SECONDS = 2.0
 
 
@@ -72,10 +73,12 @@ async def run(project: Project, *, signals: StopSignals, console: Console, is_ve
 
 
 def _claim(launch: Launch) -> None:
-    if names := launch.record.claim():
+    names = launch.record.claim()
+    if names:
         launch.console.print(f"Ended what an earlier run had left behind: {', '.join(names)}")
     try:
-        check_ports(launch.run_file.port_needs())
+        # A killed process can hold its ports for a moment after it has ended, until its last thread has.
+        check_ports(launch.run_file.port_needs(), patience=_LAST_THREADS if names else timedelta())
     except LocalError:
         launch.record.clear()
         raise

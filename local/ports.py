@@ -3,26 +3,43 @@
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import Iterable
+from datetime import timedelta
 
 import psutil
 
 from local.errors import PortTakenError
 from local.run_file import PortNeed
 
+_PAUSE_SECONDS = 0.05
+
 _ADDRESSES = ("127.0.0.1", "")
 """Loopback, and every interface: the Dapr CLI insists that the port is free on all of them."""
 
 
-def check_ports(needs: Iterable[PortNeed]) -> None:
+def check_ports(needs: Iterable[PortNeed], *, patience: timedelta = timedelta()) -> None:
     """Make sure that nothing listens on the ports that are needed.
+
+    Args:
+        needs: The ports, and who needs them.
+        patience: How long to wait for those that are taken.
 
     Raises:
         PortTakenError: The message names each taken port, who needs it and, where the system tells, who has it.
     """
-    if taken := [need for need in needs if is_taken(need.port)]:
+    deadline = time.monotonic() + patience.total_seconds()
+    taken = _find_taken(needs)
+    while taken and time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
+        taken = _find_taken(taken)
+    if taken:
         lines = "\n".join(f"  port {need.port} is taken{_by_whom(need.port)}; {need.who} needs it" for need in taken)
         raise PortTakenError(f"cannot start:\n{lines}\nStop what has them, or give other ports in dapr.yaml.")
+
+
+def _find_taken(needs: Iterable[PortNeed]) -> list[PortNeed]:
+    return [need for need in needs if is_taken(need.port)]
 
 
 def is_taken(port: int) -> bool:

@@ -45,10 +45,7 @@ class RunRecord:
         """
         self.refuse_if_running()
         left = self._read()
-        orphans = _find_members(left["started"] if left else [])
-        names = [process.name() for process in orphans]
-        kill_processes(orphans)
-        _wait_until_gone(orphans)
+        names = _end_groups(left["started"] if left else [])
         self._write()
         return names
 
@@ -90,10 +87,28 @@ class RunRecord:
         draft.replace(self._path)
 
 
+def _end_groups(leaders: Sequence[_Entry]) -> list[str]:
+    """Kill everything in these groups, also what the Dapr CLI started while it was looked for; return the names."""
+    ended: dict[int, str] = {}
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (members := _find_members(leaders)) and time.monotonic() < deadline:
+        ended.update({process.pid: _name(process) for process in members})
+        kill_processes(members)
+        _wait_until_gone(members)
+    return list(ended.values())
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return "a process that has just ended"
+
+
 def _find_members(leaders: Sequence[_Entry]) -> list[psutil.Process]:
     """Return all processes of these groups, leaders or not."""
     groups = {entry["pid"] for entry in leaders if _is_ours(entry)}
-    return [process for process in psutil.process_iter() if _group(process) in groups]
+    return [process for process in psutil.process_iter() if _group(process) in groups and is_alive(process)]
 
 
 def _is_ours(leader: _Entry) -> bool:
