@@ -12,6 +12,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from dapr_bridge.errors import PayloadTooLargeError, ValueNotKeptError
 from dapr_bridge.reference import Reference
+from dapr_bridge.saver.records import UNSERIALIZABLE
 
 INLINE_BYTES = 8 * 1024
 """The largest value that history carries itself; a workflow's history may hold 4 MiB in all."""
@@ -57,7 +58,7 @@ def _encode(value: Any, serde: SerializerProtocol) -> tuple[Payload, int]:
         return {"json": value}, len(json.dumps(value))
     try:
         kind, data = serde.dumps_typed(value)
-    except Exception as error:
+    except UNSERIALIZABLE as error:
         raise ValueNotKeptError(f"a {type(value).__name__} cannot be kept in history: {error}") from error
     encoded = base64.b64encode(data).decode()
     return {"type": kind, "data": encoded}, len(encoded)

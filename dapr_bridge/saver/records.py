@@ -19,6 +19,9 @@ INPUT_TASK = "00000000-0000-0000-0000-000000000000"
 _ERROR_SOURCE = "__error_source_node__"
 _CONTROL_CHANNELS = frozenset({*WRITES_IDX_MAP, _ERROR_SOURCE})
 
+UNSERIALIZABLE = (TypeError, ValueError, OverflowError, AttributeError, RecursionError)
+"""What LangGraph's serializer raises for a value that it cannot keep."""
+
 CHUNK_IDS = 64
 """How many checkpoint ids a head holds before they move to a chunk of their own."""
 
@@ -33,7 +36,7 @@ class Codec:
         """Serialize a value; `what` names it in the error."""
         try:
             kind, data = self._serde.dumps_typed(value)
-        except Exception as error:
+        except UNSERIALIZABLE as error:
             raise ValueNotKeptError(
                 f"{what} holds a {type(value).__name__} that LangGraph's serializer cannot keep: {error}"
             ) from error
