@@ -1,9 +1,12 @@
 """Everything that `dapr run -f .` has started: watch it, and end it in order."""
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 import psutil
@@ -16,6 +19,8 @@ from local.project import Project
 from local.run_file import App
 
 _LOOK_SECONDS = 0.2
+# The CLI opens a sidecar's log a moment before it starts the sidecar.
+_MOST_UNSEEN_LOOKS = 10
 _LAST_WORDS_SECONDS = 0.5
 _APP_PATIENCE = timedelta(seconds=8)
 _SIDECAR_PATIENCE = timedelta(seconds=5)
@@ -42,6 +47,8 @@ class Apps:
         self._follower = follower
         self._project = project
         self._seen: dict[str, AppProcesses] = {}
+        self._began = time.time()
+        self._unseen: Counter[str] = Counter()
 
     async def watch(self) -> None:
         """Look after all processes for as long as they live.
@@ -83,7 +90,17 @@ class Apps:
                 return Dead(part="sidecar", app_id=app_id)
             if self._is_app_dead(app_id, processes.app):
                 return Dead(part="app", app_id=app_id)
+        for app_id in self._app_ids:
+            if self._has_sidecar_gone_unseen(app_id):
+                return Dead(part="sidecar", app_id=app_id)
         return None if self._cli.is_running else Dead(part="cli")
+
+    def _has_sidecar_gone_unseen(self, app_id: str) -> bool:
+        """Whether a sidecar has written its log and was never there to be seen: it ended between two looks."""
+        if self._seen.get(app_id, AppProcesses()).sidecar or not self._fresh_sidecar_logs(app_id):
+            return False
+        self._unseen[app_id] += 1
+        return self._unseen[app_id] > _MOST_UNSEEN_LOOKS
 
     def _describe(self, dead: Dead) -> str:
         match dead.part:
@@ -115,8 +132,12 @@ class Apps:
         return [process for process in chosen if process is not None]
 
     def _sidecar_lines(self, app_id: str) -> list[str]:
-        logs = sorted(self._project.cli_logs.glob(f"{app_id}_daprd_*.log"))
+        logs = self._fresh_sidecar_logs(app_id)
         return tail(logs[-1]) if logs else []
+
+    def _fresh_sidecar_logs(self, app_id: str) -> list[Path]:
+        logs = sorted(self._project.cli_logs.glob(f"{app_id}_daprd_*.log"))
+        return [log for log in logs if log.stat().st_mtime >= self._began - 1]
 
 
 def _indent(lines: Iterable[str]) -> str:
