@@ -12,6 +12,7 @@ from dapr_bridge.testing.processes import Process, answers, free_port
 from dapr_bridge.testing.runtime import Runtime, find_runtime
 
 LOOPBACK = "127.0.0.1"
+_ANCHOR = Path(__file__).with_name("resources")
 
 _EMPTY_CONFIGURATION = """apiVersion: dapr.io/v1alpha1
 kind: Configuration
@@ -90,6 +91,17 @@ class Sidecar(Running):
 
     Sidecars of one `folder` share a Dapr namespace of their own: what the scheduler still holds for the same app id of
     an earlier test does not reach them.
+
+    Args:
+        app_id: Dapr's app id.
+        control_plane: placement and scheduler.
+        resources: folder of components.
+        folder: where logs and relative paths go.
+        app_port: where the app listens, if it does.
+        env: more variables for daprd.
+        flags: more of daprd's flags.
+        anchored: whether to add `workflow-anchor.yaml`, without which daprd can come to a standstill when its only
+            worker is killed; False when `resources` has it.
     """
 
     def __init__(
@@ -102,11 +114,13 @@ class Sidecar(Running):
         app_port: int | None = None,
         env: Mapping[str, str] | None = None,
         flags: Sequence[str] = (),
+        anchored: bool = True,
     ) -> None:
         self.app_id = app_id
         self.http_port, self.grpc_port = free_port(), free_port()
         self._configuration = folder / f"{app_id}-config.yaml"
-        command = [str(control_plane.runtime.daprd), *self._flags(control_plane, resources, app_port), *flags]
+        anchor = [f"--resources-path={_ANCHOR}"] if anchored else []
+        command = [str(control_plane.runtime.daprd), *self._flags(control_plane, resources, app_port), *anchor, *flags]
         world = {"NAMESPACE": "t" + hashlib.sha256(str(folder).encode()).hexdigest()[:12]}
         self.process = Process(command, log=folder / f"{app_id}-daprd.log", env={**world, **(env or {})}, cwd=folder)
 

@@ -63,6 +63,7 @@ class DeskStack:
             folder=self.folder,
             app_port=self.api_port,
             env={"OPENAI_BASE_URL": f"{self.model_url}/v1"},
+            anchored=False,
         )
         self.model = self._process("model", "-m", "seed.offline_model", "--port", str(self.model_port))
         self.knowledge_base = self._process(

@@ -10,11 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.request import urlopen
 
+import grpc
 import pytest
+from dapr.ext.workflow import DaprWorkflowClient
 
 from dapr_bridge.testing import ControlPlane, Sidecar
 from desk.sidecar import Sidecar as DeskSidecar
 from tests.kit.local_project import ROOT
+from tests.kit.stores import write_sqlite_store
 
 pytestmark = pytest.mark.anyio
 
@@ -75,11 +78,15 @@ def sidecar(
     (folder / ".data").mkdir()
     for source in (ROOT / "resources").glob("*.yaml"):
         (resources / source.name).write_text(source.read_text().replace(OFFLINE, offline))
-    started = Sidecar(app_id, control_plane=control_plane, resources=resources, folder=folder, env=env)
+    started = Sidecar(app_id, control_plane=control_plane, resources=resources, folder=folder, env=env, anchored=False)
     try:
         yield started.start()
     finally:
         started.stop()
+
+
+def plain_sidecar(control_plane: ControlPlane, folder: Path) -> Sidecar:
+    return Sidecar("anything", control_plane=control_plane, resources=folder / "plain", folder=folder)
 
 
 def loaded(running: Sidecar) -> set[str]:
@@ -136,4 +143,21 @@ async def test_an_app_sees_only_what_it_needs(
 
 async def test_the_desk_sees_every_component(control_plane: ControlPlane, tmp_path: Path) -> None:
     with sidecar(DESK, control_plane, tmp_path) as running:
-        assert loaded(running) == {path.stem for path in (ROOT / "resources").glob("*.yaml")}
+        assert loaded(running) == {path.stem for path in (ROOT / "resources").glob("*.yaml")} - {"workflow-anchor"}
+
+
+@pytest.mark.parametrize("app_id", [DESK, "anything"])
+def test_workflow_actors_stay_while_no_worker_is_connected(
+    control_plane: ControlPlane, tmp_path: Path, app_id: str
+) -> None:
+    """The product's own anchor holds the workflow actors, and so does the one of `dapr_bridge.testing`."""
+    write_sqlite_store(tmp_path / "plain", "execution-state", tmp_path / "execution.db", actors=True)
+    anchored = sidecar(app_id, control_plane, tmp_path) if app_id == DESK else plain_sidecar(control_plane, tmp_path)
+    with anchored as running:
+        client = DaprWorkflowClient(host="127.0.0.1", port=str(running.grpc_port))
+        try:
+            # Without the actors daprd could not even tell: "did not find address for actor".
+            with pytest.raises(grpc.RpcError, match="no such instance exists"):
+                client.raise_workflow_event("nobody", "anything")
+        finally:
+            client.close()

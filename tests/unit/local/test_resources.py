@@ -43,8 +43,13 @@ def test_every_component_says_who_may_see_it() -> None:
         assert DESK in content["scopes"], name
 
 
+def test_the_anchor_of_the_product_and_the_one_for_tests_are_the_same() -> None:
+    for_tests = yaml.safe_load((ROOT / "dapr_bridge/testing/resources/workflow-anchor.yaml").read_text())
+    assert {**for_tests, "scopes": [DESK]} == COMPONENTS["workflow-anchor"]
+
+
 def test_each_store_has_a_file_of_its_own_and_the_same_keys_for_all_apps() -> None:
-    stores = {name for name, content in COMPONENTS.items() if content["spec"]["type"] == "state.sqlite"}
+    stores = {name for name, content in COMPONENTS.items() if content["spec"].get("type") == "state.sqlite"}
     assert {values(name)["connectionString"] for name in stores} == {f".data/{name}.db" for name in stores}
     assert {values(name)["keyPrefix"] for name in stores} == {"name"}
     assert [name for name in stores if values(name).get("actorStateStore") == "true"] == ["execution-state"]
