@@ -1,0 +1,66 @@
+"""What the bridge relies on in LangGraph beyond its documented names.
+
+All of it stands here. `tests/unit/dapr_bridge/test_langgraph_assumptions.py` tests each, and says what broke when a
+release of LangGraph changes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.pregel import Pregel
+from langgraph.pregel.protocol import StreamProtocol
+from langgraph.runtime import Runtime
+
+NO_WRITES = "__no_writes__"
+"""Channel by which a task says that it has run and written nothing; a task with such a write is not run again."""
+
+INTERRUPT = "__interrupt__"
+"""Channel of the questions that a task has asked."""
+
+RESUME = "__resume__"
+"""Channel of the answers that a task has read, in the order of its questions."""
+
+ERROR = "__error__"
+"""Channel of a task's exception."""
+
+ERROR_SOURCE = "__error_source_node__"
+"""Channel that hands a failed task to its node's error handler."""
+
+CONTROL = frozenset({INTERRUPT, RESUME, ERROR, ERROR_SOURCE, "__scheduled__"})
+"""Channels that tell what happened to a task; a write to any other one is its output."""
+
+_STREAM_KEY = "__pregel_stream"
+_RUNTIME_KEY = "__pregel_runtime"
+_RESUMING_KEY = "__pregel_resuming"
+_DEFAULT_STEPS = 10_007
+
+
+class StepsLeft(int):
+    """A recursion limit that may be used up.
+
+    LangGraph refuses a limit below one. A run that goes on in another activity has fewer supersteps left than it was
+    given, and managed values such as `RemainingSteps` read their number from the limit.
+    """
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+
+def listening(config: RunnableConfig, stream: StreamProtocol) -> RunnableConfig:
+    """Return a config under which LangGraph's loop calls `stream` for each event, at once and in its own thread."""
+    # A run that is listened to takes the writer of custom events from its caller's runtime.
+    heard = {_STREAM_KEY: stream, _RUNTIME_KEY: Runtime()}
+    return {**config, "configurable": {**config.get("configurable", {}), **heard}}
+
+
+def resuming(config: RunnableConfig, *, is_resumed: bool) -> RunnableConfig:
+    """Return a config that says whether subgraphs with a memory of their own go on, or are called anew."""
+    return {**config, "configurable": {**config.get("configurable", {}), _RESUMING_KEY: is_resumed}}
+
+
+def steps_allowed(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig) -> int:
+    """Return the recursion limit under which LangGraph runs a graph."""
+    own = graph.config or {}
+    return config.get("recursion_limit") or own.get("recursion_limit") or _DEFAULT_STEPS

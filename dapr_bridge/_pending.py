@@ -1,0 +1,75 @@
+"""What the writes on a checkpoint tell about the tasks of its superstep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid5
+
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.types import Command, Interrupt
+
+from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, INTERRUPT
+from dapr_bridge.saver.records import INPUT_TASK
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingTasks:
+    """The tasks of a superstep that have left something.
+
+    Attributes:
+        finished: ids of those whose output, or that of their error handler, is saved.
+        asked: the questions of those that are not finished, by task id.
+    """
+
+    finished: frozenset[str] = frozenset()
+    asked: Mapping[str, tuple[Interrupt, ...]] = field(default_factory=dict[str, tuple[Interrupt, ...]])
+
+    @classmethod
+    def on(cls, head: CheckpointTuple | None) -> PendingTasks:
+        """Read the writes on a checkpoint."""
+        finished: set[str] = set()
+        asked: dict[str, tuple[Interrupt, ...]] = {}
+        handed_over: set[str] = set()
+        for task_id, channel, value in (head.pending_writes or []) if head else []:
+            if task_id == INPUT_TASK:
+                continue
+            if channel == INTERRUPT:
+                asked[task_id] = tuple(value) if isinstance(value, Sequence) else (value,)
+            elif channel == ERROR_SOURCE:
+                handed_over.add(task_id)
+            elif channel not in CONTROL:
+                finished.add(task_id)
+        finished |= {each for each in handed_over if handler_id(each) in finished}
+        open_questions = {each: questions for each, questions in asked.items() if each not in finished}
+        return cls(finished=frozenset(finished), asked=open_questions)
+
+    @property
+    def questions(self) -> tuple[Interrupt, ...]:
+        """Every question that waits for an answer."""
+        return tuple(question for questions in self.asked.values() for question in questions)
+
+
+def handler_id(task_id: str) -> str:
+    """Return the id under which the output of a task's error handler is saved."""
+    return str(uuid5(UUID(task_id), "error handler"))
+
+
+def answers_of(value: Any, pending: PendingTasks) -> Mapping[str, Any]:
+    """Return the answers that an input brings, by interrupt id; none when LangGraph has to read them itself.
+
+    `Command(resume=answer)` answers the one open question. With several open, LangGraph refuses that form.
+    """
+    if not isinstance(value, Command) or value.resume is None:
+        return {}
+    known = {question.id for question in pending.questions}
+    resume = value.resume
+    if isinstance(resume, dict) and all(_is_interrupt_id(each) for each in resume):
+        return {each: answer for each, answer in resume.items() if each in known}
+    return dict.fromkeys(known, resume) if len(known) == 1 else {}
+
+
+def _is_interrupt_id(key: object) -> bool:
+    return isinstance(key, str) and re.fullmatch(r"[0-9a-f]{32}", key) is not None

@@ -1,0 +1,125 @@
+"""A saver as LangGraph sees it through a window: everything passes, but for what a view changes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from copy import copy
+from typing import Any, Self
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
+
+Writes = Sequence[tuple[str, Any]]
+
+
+class SaverView(BaseCheckpointSaver[Any]):
+    """Passes everything on to a saver; what concerns the root graph goes through the methods at the end."""
+
+    def __init__(self, inner: BaseCheckpointSaver[Any]) -> None:
+        super().__init__(serde=inner.serde)
+        self._inner = inner
+
+    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Self:
+        """Return the same view of a saver that may build more types; LangGraph asks for it with a graph's own."""
+        clone = copy(self)
+        clone._inner = self._inner.with_allowlist(extra_allowlist)
+        clone.serde = clone._inner.serde
+        return clone
+
+    @property
+    def config_specs(self) -> list[Any]:
+        """The saver's own."""
+        return self._inner.config_specs
+
+    def get_next_version(self, current: Any, channel: None) -> Any:
+        """Return what the saver would."""
+        return self._inner.get_next_version(current, channel)
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return a checkpoint."""
+        found = self._inner.get_tuple(config)
+        return self.shown(found) if found and _is_root(config) else found
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return a checkpoint."""
+        found = await self._inner.aget_tuple(config)
+        return self.shown(found) if found and _is_root(config) else found
+
+    def list(self, config: RunnableConfig | None, **search: Any) -> Iterator[CheckpointTuple]:
+        """List what the saver holds."""
+        return self._inner.list(config, **search)
+
+    def alist(self, config: RunnableConfig | None, **search: Any) -> AsyncIterator[CheckpointTuple]:
+        """List what the saver holds."""
+        return self._inner.alist(config, **search)
+
+    def get_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Any:
+        """Return what the saver would."""
+        return self._inner.get_delta_channel_history(config=config, channels=channels)
+
+    async def aget_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Any:
+        """Return what the saver would."""
+        return await self._inner.aget_delta_channel_history(config=config, channels=channels)
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint."""
+        if _is_root(config) and self.swallows_checkpoints:
+            return _addressed(config, checkpoint)
+        return self._inner.put(config, checkpoint, metadata, new_versions)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint."""
+        if _is_root(config) and self.swallows_checkpoints:
+            return _addressed(config, checkpoint)
+        return await self._inner.aput(config, checkpoint, metadata, new_versions)
+
+    def put_writes(self, config: RunnableConfig, writes: Writes, task_id: str, task_path: str = "") -> None:
+        """Save what a task wrote."""
+        kept, owner = self.kept(writes, task_id) if _is_root(config) else (writes, task_id)
+        if kept:
+            self._inner.put_writes(config, kept, owner, task_path)
+
+    async def aput_writes(self, config: RunnableConfig, writes: Writes, task_id: str, task_path: str = "") -> None:
+        """Save what a task wrote."""
+        kept, owner = self.kept(writes, task_id) if _is_root(config) else (writes, task_id)
+        if kept:
+            await self._inner.aput_writes(config, kept, owner, task_path)
+
+    # ----- what a view changes ------------------------------------------------------------------------------------
+
+    swallows_checkpoints = False
+    """Whether the root graph's checkpoints are left for somebody else to save."""
+
+    def shown(self, found: CheckpointTuple) -> CheckpointTuple:
+        """Return what LangGraph is to see of a checkpoint of the root graph."""
+        return found
+
+    def kept(self, writes: Writes, task_id: str) -> tuple[Writes, str]:
+        """Return what is to be saved of a task's writes in the root graph, and under which task id."""
+        return writes, task_id
+
+
+def _is_root(config: RunnableConfig) -> bool:
+    return not config.get("configurable", {}).get("checkpoint_ns")
+
+
+def _addressed(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
+    return {"configurable": {**config.get("configurable", {}), "checkpoint_id": checkpoint["id"]}}

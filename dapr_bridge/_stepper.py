@@ -1,0 +1,321 @@
+"""Drives a LangGraph graph from one activity to the next: as far as one may go, and one task at a time.
+
+LangGraph's own loop decides and runs everything. `advance` lets it run until it ends, asks something, or comes to a
+superstep with several tasks; `run_task` lets it run one of those alone. Between two calls, all there is of a run is in
+the saver.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.channels.base import BaseChannel
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.errors import ErrorCode, GraphDrained, GraphRecursionError, create_error_message
+from langgraph.pregel import Pregel
+from langgraph.types import Command
+
+from dapr_bridge._fan_out import Announcement, FanOut
+from dapr_bridge._langgraph import StepsLeft, listening, resuming, steps_allowed
+from dapr_bridge._pending import PendingTasks, answers_of
+from dapr_bridge._task_views import SettledView, TaskView
+
+Graph = Pregel[Any, Any, Any, Any]
+
+_MOST_PLANS = 256
+_LEVEL = "|"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedTask:
+    """A task that is to run in an activity of its own, with the answers to what it has asked."""
+
+    id: str
+    node: str
+    answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advance:
+    """How far a run has come.
+
+    Attributes:
+        checkpoint_id: where it stands.
+        last_step: the last superstep that its recursion limit allows.
+        tasks: what is to run next, each in an activity of its own; nothing when the run has ended or waits.
+        output: LangGraph's output so far.
+    """
+
+    checkpoint_id: str
+    last_step: int
+    tasks: tuple[PlannedTask, ...] = ()
+    output: Any = None
+
+
+class Plans:
+    """The ids of each superstep's tasks, as far as this process knows them; the newest ones."""
+
+    def __init__(self) -> None:
+        self._tasks: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+
+    def note(self, announced: Announcement) -> bool:
+        """Remember an announced superstep; the answer stops the loop that has announced it."""
+        self._tasks[_announced_id(announced)] = tuple(task["id"] for task in announced["tasks"])
+        while len(self._tasks) > _MOST_PLANS:
+            self._tasks.popitem(last=False)
+        return True
+
+    def find(self, checkpoint_id: str) -> tuple[str, ...] | None:
+        """Return the task ids of the superstep after a checkpoint, or None."""
+        return self._tasks.get(checkpoint_id)
+
+
+TaskEnd = Literal["saved", "paused", "stale"]
+"""A task's output is saved, it waits for an answer, or its superstep was over."""
+
+
+class Stepper:
+    """Drives one graph.
+
+    Args:
+        graph: the graph, bound to its saver.
+        fans_out: whether several tasks of one superstep are left to activities of their own.
+        plans: the supersteps that this process has planned.
+        arguments: more arguments for LangGraph's `astream`.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        fans_out: bool,
+        plans: Plans | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._saver = cast("BaseCheckpointSaver[Any]", graph.checkpointer)
+        self._graph = graph.copy({"checkpointer": SettledView(self._saver)})
+        self._fans_out = fans_out
+        self._arguments = dict(arguments or {})
+        self._counts_steps = any(not isinstance(channel, BaseChannel) for channel in graph.channels.values())
+        self._plans = plans or Plans()
+        subgraphs = graph.get_subgraphs(recurse=True)
+        self._memories = [path for path, each in subgraphs if isinstance(each, Pregel) and each.checkpointer is True]
+
+    async def advance(
+        self,
+        value: Any,
+        config: RunnableConfig,
+        *,
+        last_step: int | None = None,
+        paused: Collection[str] = (),
+        is_new: bool = True,
+    ) -> Advance:
+        """Go on until the run ends, waits, or has several tasks to run.
+
+        Args:
+            value: LangGraph's input, a `Command`, or None to go on.
+            config: LangGraph's config; its thread.
+            last_step: as the last `Advance` of this run said; None for a run that begins.
+            paused: tasks that have stopped at a breakpoint within.
+            is_new: whether the run begins here, so that tasks which have asked something are run again.
+
+        Raises:
+            Exception: what LangGraph raises: a node's exception, `GraphRecursionError`, ...
+        """
+        head = await self._saver.aget_tuple(config)
+        pending = PendingTasks.on(head)
+        answers = answers_of(value, pending)
+        if last_step is None:
+            last_step = _step(head) + steps_allowed(self._graph, config) + 2
+        decision = _Decision(
+            head=_id(head),
+            last_step=last_step,
+            pending=pending,
+            answers=answers,
+            paused=frozenset(paused),
+            asks_again=is_new,
+            fans_out=self._fans_out,
+        )
+        ended = await self._run(
+            self._graph, _with_answers(value, answers), self._within(config, head, last_step), FanOut(decision.decide)
+        )
+        if decision.is_exhausted:
+            raise _recursion_error(steps_allowed(self._graph, config))
+        stands_at = decision.checkpoint_id or _id(head)
+        if not ended.was_stopped:
+            return Advance(checkpoint_id=stands_at, last_step=last_step, output=ended.output)
+        if not decision.tasks:
+            waiting = await self._output_so_far(config)
+            return Advance(checkpoint_id=stands_at, last_step=last_step, output=waiting)
+        self._plans.note(decision.announced)
+        return Advance(checkpoint_id=stands_at, last_step=last_step, tasks=decision.tasks)
+
+    async def run_task(
+        self, task: PlannedTask, config: RunnableConfig, *, checkpoint_id: str, last_step: int
+    ) -> TaskEnd:
+        """Run one task of a superstep alone and save what it writes, unless that was done before.
+
+        Raises:
+            Exception: the node's exception, after its own retries.
+        """
+        head = await self._saver.aget_tuple(config)
+        if _id(head) != checkpoint_id:
+            return "stale"
+        pending = PendingTasks.on(head)
+        if task.id in pending.finished:
+            return "saved"
+        if task.answers and not any(question.id in task.answers for question in pending.asked.get(task.id, ())):
+            return "paused"
+        others = [each for each in await self._superstep(config, checkpoint_id) if each != task.id]
+        view = TaskView(self._saver, task_id=task.id, others=others)
+        graph = _without_breakpoints(self._graph, view)
+        value = Command(resume=dict(task.answers)) if task.answers else None
+        await self._run(
+            graph,
+            value,
+            await self._called(task, self._within(config, head, last_step), checkpoint_id),
+            FanOut(lambda announced: _announced_id(announced) != checkpoint_id),
+        )
+        return "saved" if view.is_finished else "paused"
+
+    async def _called(self, task: PlannedTask, config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
+        """Return the task's config, saying whether a subgraph with a memory of its own has begun in this superstep.
+
+        LangGraph takes a run without input for one that goes on, and would leave out the subgraph's new input.
+        """
+        memories = [path for path in self._memories if path.split(_LEVEL)[0] == task.node]
+        if not memories or task.answers:
+            return config
+        return resuming(
+            config, is_resumed=any([await self._has_begun(path, config, checkpoint_id) for path in memories])
+        )
+
+    async def _has_begun(self, path: str, config: RunnableConfig, checkpoint_id: str) -> bool:
+        inner: RunnableConfig = {"configurable": {**config.get("configurable", {}), "checkpoint_ns": path}}
+        found = await self._saver.aget_tuple(inner)
+        return found is not None and found.metadata.get("parents", {}).get("") == checkpoint_id
+
+    async def _superstep(self, config: RunnableConfig, checkpoint_id: str) -> tuple[str, ...]:
+        """Return the ids of all tasks of a superstep, asking LangGraph when another worker has planned it."""
+        planned = self._plans.find(checkpoint_id)
+        if planned is None:
+            view = TaskView(self._saver, task_id="", others=())
+            control = FanOut(self._plans.note)
+            await self._run(_without_breakpoints(self._graph, view), None, config, control)
+            planned = self._plans.find(checkpoint_id)
+        return planned or ()
+
+    async def _run(self, graph: Graph, value: Any, config: RunnableConfig, control: FanOut) -> _Ended:
+        """Let LangGraph run until it ends or is stopped."""
+        latest: Any = None
+        arguments: dict[str, Any] = {"output_keys": self._graph.output_channels, **self._arguments}
+        heard = listening(config, control.stream)
+        stream = graph.astream(value, heard, stream_mode="values", durability="sync", control=control, **arguments)
+        try:
+            async for values in stream:
+                latest = values
+        except GraphDrained:
+            if control.drain_reason is not None:
+                raise
+            return _Ended(output=latest, was_stopped=True)
+        return _Ended(output=latest, was_stopped=False)
+
+    async def _output_so_far(self, config: RunnableConfig) -> Any:
+        """Return what LangGraph's output is while tasks wait: with the writes of those that are done."""
+        values = (await self._graph.aget_state(config)).values
+        wanted = self._arguments.get("output_keys") or self._graph.output_channels
+        if isinstance(wanted, str):
+            return values.get(wanted) if isinstance(values, dict) else values
+        return {name: values[name] for name in wanted if name in values}
+
+    def _within(self, config: RunnableConfig, head: CheckpointTuple | None, last_step: int) -> RunnableConfig:
+        if not self._counts_steps:
+            return config
+        return {**config, "recursion_limit": StepsLeft(last_step - _step(head) - 2)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ended:
+    """How a call of LangGraph ended."""
+
+    output: Any
+    was_stopped: bool
+
+
+@dataclass(kw_only=True)
+class _Decision:
+    """What `advance` decides at each superstep, and what it has come to."""
+
+    head: str
+    last_step: int
+    pending: PendingTasks
+    answers: Mapping[str, Any]
+    paused: frozenset[str]
+    asks_again: bool
+    fans_out: bool
+    checkpoint_id: str = ""
+    announced: Announcement = field(default_factory=dict[str, Any])
+    tasks: tuple[PlannedTask, ...] = ()
+    is_exhausted: bool = False
+
+    def decide(self, announced: Announcement) -> bool:
+        """Tell whether the loop is to stop in front of this superstep."""
+        self.checkpoint_id, self.announced = _announced_id(announced), announced
+        self.is_exhausted = announced["metadata"]["step"] + 1 > self.last_step
+        if self.is_exhausted:
+            return True
+        if not self.fans_out:
+            return False
+        pending = self.pending if self.checkpoint_id == self.head else PendingTasks()
+        open_tasks = [task for task in announced["tasks"] if task["id"] not in pending.finished]
+        ready = [task for task in open_tasks if self._is_ready(task["id"], pending)]
+        if len(open_tasks) == len(ready) <= 1:
+            return False
+        self.tasks = tuple(self._planned(task, pending) for task in ready)
+        return True
+
+    def _is_ready(self, task_id: str, pending: PendingTasks) -> bool:
+        if task_id in self.paused:
+            return False
+        questions = pending.asked.get(task_id, ())
+        return not questions or self.asks_again or any(question.id in self.answers for question in questions)
+
+    def _planned(self, task: Mapping[str, Any], pending: PendingTasks) -> PlannedTask:
+        questions = pending.asked.get(task["id"], ())
+        answers = {each.id: self.answers[each.id] for each in questions if each.id in self.answers}
+        return PlannedTask(id=task["id"], node=task["name"], answers=answers)
+
+
+def _without_breakpoints(graph: Graph, view: TaskView) -> Graph:
+    return graph.copy({"checkpointer": view, "interrupt_before_nodes": [], "interrupt_after_nodes": []})
+
+
+def _with_answers(value: Any, answers: Mapping[str, Any]) -> Any:
+    # By id: an answer without one would be taken for the next question too when the activity is delivered again.
+    if not answers or not isinstance(value, Command):
+        return value
+    return Command(resume=dict(answers), update=value.update, goto=value.goto)
+
+
+def _recursion_error(limit: int) -> GraphRecursionError:
+    text = (
+        f"Recursion limit of {limit} reached without hitting a stop condition. You can increase the limit by setting "
+        "the `recursion_limit` config key."
+    )
+    return GraphRecursionError(create_error_message(message=text, error_code=ErrorCode.GRAPH_RECURSION_LIMIT))
+
+
+def _announced_id(announced: Announcement) -> str:
+    return announced["config"]["configurable"]["checkpoint_id"]
+
+
+def _id(head: CheckpointTuple | None) -> str:
+    return head.checkpoint["id"] if head else ""
+
+
+def _step(head: CheckpointTuple | None) -> int:
+    return head.metadata.get("step", -2) if head else -2

@@ -1,0 +1,55 @@
+"""Drives a graph through the bridge's stepper without Dapr: what the workflow and its activities do, in one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.pregel import Pregel
+
+from dapr_bridge._stepper import Advance, PlannedTask, Stepper, TaskEnd
+
+THREAD: RunnableConfig = {"configurable": {"thread_id": "t"}}
+
+
+class Drive:
+    """A graph on a saver in memory, with each activity in a worker of its own.
+
+    Attributes:
+        planned: the node names of each fan-out.
+    """
+
+    def __init__(self, graph: Pregel[Any, Any, Any, Any]) -> None:
+        self.graph = graph.copy({"checkpointer": InMemorySaver()})
+        self.planned: list[list[str]] = []
+        self._config = THREAD
+
+    def worker(self) -> Stepper:
+        """Return a stepper that knows nothing of what others have planned."""
+        return Stepper(self.graph, fans_out=True)
+
+    async def begin(self, value: Any, config: RunnableConfig = THREAD) -> Advance:
+        """Begin a run, up to its first fan-out."""
+        self._config = config
+        return await self.worker().advance(value, config)
+
+    async def run(self, task: PlannedTask, plan: Advance) -> TaskEnd:
+        """Run one planned task."""
+        return await self.worker().run_task(
+            task, self._config, checkpoint_id=plan.checkpoint_id, last_step=plan.last_step
+        )
+
+    async def go_on(self, plan: Advance, *, paused: Sequence[str] = ()) -> Advance:
+        """Go on when the planned tasks are done."""
+        return await self.worker().advance(None, self._config, last_step=plan.last_step, paused=paused, is_new=False)
+
+    async def invoke(self, value: Any, config: RunnableConfig = THREAD) -> Any:
+        """Run to the end or a question; returns LangGraph's output."""
+        plan = await self.begin(value, config)
+        while plan.tasks:
+            self.planned.append([task.node for task in plan.tasks])
+            ends = {task.id: await self.run(task, plan) for task in plan.tasks}
+            plan = await self.go_on(plan, paused=[each for each, end in ends.items() if end == "paused"])
+        return plan.output

@@ -1,0 +1,181 @@
+"""What the bridge relies on in LangGraph and LangGraph does not promise: each test says what broke."""
+
+from __future__ import annotations
+
+import operator
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langgraph._internal import _config, _constants
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphDrained, GraphRecursionError
+from langgraph.graph import START, StateGraph
+from langgraph.pregel import Pregel, _task_status
+from langgraph.types import Interrupt, interrupt
+
+from dapr_bridge import _langgraph
+from dapr_bridge._fan_out import FanOut
+from dapr_bridge._langgraph import NO_WRITES, StepsLeft, listening, resuming
+from dapr_bridge._pending import PendingTasks
+from tests.kit.stepping import THREAD
+
+pytestmark = pytest.mark.anyio
+
+Graph = Pregel[Any, Any, Any, Any]
+
+
+class State(TypedDict, total=False):
+    """Words, in the order in which they were said."""
+
+    words: Annotated[list[str], operator.add]
+
+
+def saying(word: str) -> Any:
+    def say(_: State) -> State:
+        return {"words": [word]}
+
+    return say
+
+
+def chain(*nodes: str) -> StateGraph[State]:
+    graph = StateGraph(State)
+    for name in nodes:
+        graph.add_node(name, saying(name))
+    for before, after in zip((START, *nodes), nodes, strict=False):
+        graph.add_edge(before, after)
+    return graph
+
+
+def fork() -> Graph:
+    graph = StateGraph(State)
+    for name in ("left", "right"):
+        graph.add_node(name, saying(name))
+        graph.add_edge(START, name)
+    return graph.compile(checkpointer=InMemorySaver())
+
+
+async def stopped_before(graph: Graph, node: str, value: Any) -> list[dict[str, Any]]:
+    """Run until `node` is announced, and return its superstep's tasks."""
+    seen: list[Any] = []
+
+    def decide(announced: Any) -> bool:
+        seen[:] = announced["tasks"]
+        return node in announced["next"]
+
+    control = FanOut(decide)
+    with pytest.raises(GraphDrained):
+        await graph.ainvoke(value, listening(THREAD, control.stream), control=control, durability="sync")
+    return seen
+
+
+async def test_the_loop_announces_its_tasks_and_asks_its_control_before_it_runs_them() -> None:
+    graph = chain("a", "b", "c").compile(checkpointer=InMemorySaver())
+
+    tasks = await stopped_before(graph, "b", {"words": []})
+
+    assert [task["name"] for task in tasks] == ["b"], "`checkpoints` events no longer come before the question to drain"
+    assert (await graph.aget_state(THREAD)).values == {"words": ["a"]}, "a drained run no longer keeps what it has done"
+    assert await graph.ainvoke(None, THREAD) == {"words": ["a", "b", "c"]}, "a drained run no longer goes on with None"
+
+
+async def test_a_subgraph_asks_the_same_control_and_is_not_stopped_by_what_is_decided_on_the_root() -> None:
+    outer = StateGraph(State)
+    outer.add_node("inner", chain("x", "y").compile())
+    outer.add_node("last", saying("last"))
+    outer.add_edge(START, "inner")
+    outer.add_edge("inner", "last")
+
+    graph = outer.compile(checkpointer=InMemorySaver())
+    await stopped_before(graph, "last", {"words": []})
+
+    assert (await graph.aget_state(THREAD)).values == {"words": ["x", "y"]}, "a subgraph is announced like the root"
+
+
+async def test_a_task_with_a_write_to_no_channel_is_not_run_again() -> None:
+    graph = fork()
+    tasks = {task["name"]: task["id"] for task in await stopped_before(graph, "left", {"words": []})}
+    config = (await graph.aget_state(THREAD)).config
+
+    assert isinstance(graph.checkpointer, InMemorySaver)
+    await graph.checkpointer.aput_writes(config, [(NO_WRITES, None)], tasks["left"])
+
+    assert await graph.ainvoke(None, THREAD) == {"words": ["right"]}, f"{NO_WRITES!r} no longer marks a task as done"
+
+
+async def test_a_task_has_the_same_id_each_time_its_superstep_is_planned() -> None:
+    graph = fork()
+    first = await stopped_before(graph, "left", {"words": []})
+
+    again = await stopped_before(graph, "left", None)
+
+    assert [task["id"] for task in first] == [task["id"] for task in again], "task ids are no longer stable"
+
+
+async def test_a_failed_task_with_an_error_handler_is_marked_before_the_handler_runs() -> None:
+    marked: list[bool] = []
+
+    def fail(_: State) -> State:
+        raise ValueError("as asked")
+
+    def handle(_: State) -> State:
+        assert isinstance(graph.checkpointer, InMemorySaver)
+        head = graph.checkpointer.get_tuple(THREAD)
+        writes = (head.pending_writes or []) if head else []
+        marked.append(any(channel == _langgraph.ERROR_SOURCE for _, channel, _ in writes))
+        return {"words": ["handled"]}
+
+    graph = (
+        StateGraph(State)
+        .add_node("fail", fail, error_handler=handle)
+        .add_edge(START, "fail")
+        .compile(checkpointer=InMemorySaver())
+    )
+    await graph.ainvoke({"words": []}, THREAD, durability="sync")
+
+    assert marked == [True], "an error handler runs before its task's failure is saved"
+
+
+async def test_interrupt_ids_look_like_hashes_and_stand_in_the_writes_of_their_task() -> None:
+    def ask(_: State) -> State:
+        return {"words": [interrupt("well?")]}
+
+    graph = StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile(checkpointer=InMemorySaver())
+    await graph.ainvoke({"words": []}, THREAD)
+    assert isinstance(graph.checkpointer, InMemorySaver)
+
+    (question,) = PendingTasks.on(await graph.checkpointer.aget_tuple(THREAD)).questions
+
+    assert isinstance(question, Interrupt)
+    assert len(question.id) == 32
+    assert set(question.id) <= set("0123456789abcdef"), "interrupt ids are no longer 32 hexadecimal digits"
+
+
+def test_the_names_of_channels_and_config_keys_are_langgraphs() -> None:
+    names = _constants
+    assert (NO_WRITES, _langgraph.INTERRUPT, _langgraph.ERROR, _langgraph.RESUME, _langgraph.ERROR_SOURCE) == (
+        names.NO_WRITES,
+        names.INTERRUPT,
+        names.ERROR,
+        names.RESUME,
+        names.ERROR_SOURCE_NODE,
+    )
+    assert _langgraph.CONTROL - {"__scheduled__"} == _task_status.CONTROL_WRITES
+    heard = listening({}, FanOut(lambda _: False).stream)["configurable"]
+    assert set(heard) == {names.CONFIG_KEY_STREAM, names.CONFIG_KEY_RUNTIME}
+    assert set(resuming({}, is_resumed=True)["configurable"]) == {names.CONFIG_KEY_RESUMING}
+
+
+def test_without_a_limit_langgraph_allows_as_many_supersteps_as_the_bridge() -> None:
+    assert _langgraph.steps_allowed(fork(), {}) == int(_config.DEFAULT_RECURSION_LIMIT)
+
+
+async def test_a_used_up_recursion_limit_is_taken_and_leaves_no_further_superstep() -> None:
+    graph = chain("a", "b", "c", "d").compile(checkpointer=InMemorySaver())
+    await stopped_before(graph, "b", {"words": []})
+
+    with pytest.raises(GraphRecursionError):
+        await graph.ainvoke(None, {**THREAD, "recursion_limit": StepsLeft(-1)})
+
+    assert (await graph.aget_state(THREAD)).values["words"] == ["a", "b"], (
+        "a limit of n no longer allows n + 2 supersteps"
+    )

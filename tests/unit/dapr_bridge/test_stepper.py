@@ -1,0 +1,284 @@
+"""A graph driven from one activity to the next: each task once, in a worker that knows nothing of the others."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphRecursionError
+from langgraph.graph import END, START, StateGraph
+from langgraph.managed import RemainingSteps
+from langgraph.types import Command, Send, interrupt
+
+from dapr_bridge._stepper import Advance, PlannedTask
+from tests.kit.stepping import THREAD, Drive
+
+pytestmark = pytest.mark.anyio
+
+
+class State(TypedDict, total=False):
+    """Words, in the order in which LangGraph applies them."""
+
+    words: Annotated[list[str], operator.add]
+
+
+class Counting(State, total=False):
+    """And how often something happened."""
+
+    rounds: Annotated[int, operator.add]
+
+
+class Runs(Counter[str]):
+    """Counts what its nodes do."""
+
+    def node(self, name: str, act: Callable[[Any], State] | None = None) -> Callable[[Any], State]:
+        """Return a node that is counted and says its name, or does `act`."""
+
+        def run(state: Any) -> State:
+            self[name] += 1
+            return act(state) if act else {"words": [name]}
+
+        return run
+
+
+def fork_and_join(runs: Runs, **acts: Callable[[Any], State]) -> StateGraph[State]:
+    """`left` and `right` at once, then `join`."""
+    graph = StateGraph(State)
+    for name in ("left", "right", "join"):
+        graph.add_node(name, runs.node(name, acts.get(name)))
+    graph.add_edge(START, "left")
+    graph.add_edge(START, "right")
+    graph.add_edge(["left", "right"], "join")
+    return graph
+
+
+def ask(state: Any) -> State:
+    return {"words": [interrupt("first?"), interrupt("second?")]}
+
+
+async def test_parallel_tasks_are_planned_and_lone_ones_run_at_once() -> None:
+    runs = Runs()
+    drive = Drive(fork_and_join(runs).compile())
+
+    output = await drive.invoke({"words": ["in"]})
+
+    assert output == {"words": ["in", "left", "right", "join"]}
+    assert drive.planned == [["left", "right"]]
+    assert runs == {"left": 1, "right": 1, "join": 1}
+
+
+async def test_the_order_of_writes_is_langgraphs_and_not_that_of_the_activities() -> None:
+    drive = Drive(fork_and_join(Runs()).compile())
+    plan = await drive.begin({"words": []})
+
+    for task in reversed(plan.tasks):
+        await drive.run(task, plan)
+
+    assert (await drive.go_on(plan)).output == {"words": ["left", "right", "join"]}
+
+
+async def test_a_task_that_is_delivered_again_is_not_run_again() -> None:
+    runs = Runs()
+    drive = Drive(fork_and_join(runs).compile())
+    plan = await drive.begin({"words": []})
+
+    ends = [await drive.run(task, plan) for task in (*plan.tasks, *plan.tasks)]
+
+    assert ends == ["saved"] * 4
+    assert runs == {"left": 1, "right": 1}
+
+
+async def test_going_on_before_all_are_done_plans_what_is_missing() -> None:
+    runs = Runs()
+    drive = Drive(fork_and_join(runs).compile())
+    plan = await drive.begin({"words": []})
+    await drive.run(plan.tasks[0], plan)
+
+    ended = await drive.go_on(plan)
+
+    assert ended.output == {"words": ["left", "right", "join"]}
+    assert runs == {"left": 1, "right": 1, "join": 1}
+
+
+async def test_a_task_of_a_superstep_that_is_over_is_left_alone() -> None:
+    runs = Runs()
+    drive = Drive(fork_and_join(runs).compile())
+    plan = await drive.begin({"words": []})
+    for task in plan.tasks:
+        await drive.run(task, plan)
+    await drive.go_on(plan)
+
+    assert await drive.run(plan.tasks[0], plan) == "stale"
+    assert runs["left"] == 1
+
+
+async def test_a_failed_task_can_be_run_again_and_its_sibling_is_kept() -> None:
+    runs = Runs()
+
+    def fail_once(_: Any) -> State:
+        if runs["left"] == 1:
+            raise ValueError("not yet")
+        return {"words": ["left"]}
+
+    drive = Drive(fork_and_join(runs, left=fail_once).compile())
+    plan = await drive.begin({"words": []})
+    with pytest.raises(ValueError, match="not yet"):
+        await drive.run(plan.tasks[0], plan)
+    await drive.run(plan.tasks[1], plan)
+
+    again = await drive.begin(None)
+
+    assert again.output == {"words": ["left", "right", "join"]}
+    assert runs == {"left": 2, "right": 1, "join": 1}
+
+
+async def test_an_answer_reaches_its_question_and_is_not_taken_for_the_next_one() -> None:
+    runs = Runs()
+    drive = Drive(fork_and_join(runs, left=ask, right=ask).compile())
+    await drive.invoke({"words": []})
+    first = (await drive.graph.aget_state(THREAD)).interrupts
+    plan = await drive.begin(Command(resume={each.id: str(number) for number, each in enumerate(first)}))
+    for task in (*plan.tasks, *plan.tasks):
+        assert await drive.run(task, plan) == "paused"
+
+    second = (await drive.graph.aget_state(THREAD)).interrupts
+    assert [each.value for each in second] == ["second?", "second?"]
+    assert runs == {"left": 2, "right": 2}
+
+    output = await drive.invoke(Command(resume={each.id: f"{number}b" for number, each in enumerate(second)}))
+    assert output["words"] == ["0", "0b", "1", "1b", "join"]
+
+
+async def test_one_answer_without_an_id_is_for_the_one_open_question() -> None:
+    drive = Drive(fork_and_join(Runs(), left=lambda _: {"words": [interrupt("well?")]}).compile())
+    asked = await drive.invoke({"words": []})
+
+    ended = await drive.invoke(Command(resume="yes"))
+
+    assert asked == {"words": ["right"]}
+    assert ended == {"words": ["yes", "right", "join"]}
+
+
+async def test_what_an_error_handler_wrote_counts_and_it_is_not_run_again() -> None:
+    runs = Runs()
+
+    def fail(_: Any) -> State:
+        raise ValueError("as asked")
+
+    graph = StateGraph(State)
+    graph.add_node("fails", runs.node("fails", fail), error_handler=runs.node("handler"))
+    graph.add_node("right", runs.node("right"))
+    graph.add_edge(START, "fails")
+    graph.add_edge(START, "right")
+    drive = Drive(graph.compile())
+
+    assert await drive.invoke({"words": []}) == {"words": ["handler", "right"]}
+    assert runs == {"fails": 1, "handler": 1, "right": 1}
+
+
+@pytest.mark.parametrize("limit", range(1, 6))
+async def test_the_recursion_limit_counts_over_all_activities(limit: int) -> None:
+    def build() -> StateGraph[State]:
+        graph = StateGraph(State)
+        for name in ("left", "right", "join"):
+            graph.add_node(name, Runs().node(name))
+        for name in ("left", "right"):
+            graph.add_edge(START, name)
+            graph.add_edge(name, "join")
+        graph.add_conditional_edges("join", lambda state: ["left", "right"] if len(state["words"]) < 6 else END)
+        return graph
+
+    config = {**THREAD, "recursion_limit": limit}
+    native, drive = build().compile(checkpointer=InMemorySaver()), Drive(build().compile())
+
+    assert await outcome(lambda: drive.invoke({"words": []}, config)) == await outcome(
+        lambda: native.ainvoke({"words": []}, config, durability="sync")
+    )
+    assert (await drive.graph.aget_state(THREAD)).values == (await native.aget_state(THREAD)).values
+
+
+async def outcome(call: Callable[[], Any]) -> Any:
+    try:
+        return await call()
+    except GraphRecursionError as error:
+        return str(error)
+
+
+async def test_remaining_steps_count_down_over_all_activities() -> None:
+    class Counted(State, total=False):
+        left_over: RemainingSteps
+
+    def note(state: Counted) -> State:
+        return {"words": [str(state["left_over"])]}  # pyright: ignore[reportTypedDictNotRequiredAccess]
+
+    def build() -> StateGraph[Counted]:
+        graph = StateGraph(Counted)
+        for name in ("left", "right", "join"):
+            graph.add_node(name, note)
+        graph.add_edge(START, "left")
+        graph.add_edge(START, "right")
+        graph.add_edge(["left", "right"], "join")
+        return graph
+
+    config = {**THREAD, "recursion_limit": 9}
+    expected = await build().compile().ainvoke({"words": []}, config)
+    assert await Drive(build().compile()).invoke({"words": []}, config) == expected
+
+
+async def test_a_subgraph_with_a_memory_is_called_anew_in_each_superstep() -> None:
+    def count(state: Counting) -> Counting:
+        return {"rounds": 1, "words": [f"call {state.get('rounds', 0) + 1}"]}
+
+    inner = StateGraph(Counting)
+    inner.add_node("count", count)
+    inner.add_edge(START, "count")
+
+    graph = StateGraph(State)
+    graph.add_node("memory", inner.compile(checkpointer=True))
+    graph.add_node("beside", Runs().node("beside"))
+    graph.add_node("again", Runs().node("again"))
+    graph.add_edge(START, "memory")
+    graph.add_edge(START, "beside")
+    graph.add_edge(["memory", "beside"], "again")
+    graph.add_conditional_edges(
+        "again", lambda state: ["memory", "beside"] if state["words"].count("again") < 2 else END
+    )
+
+    expected = await graph.compile(checkpointer=InMemorySaver()).ainvoke({"words": []}, THREAD, durability="sync")
+    assert await Drive(graph.compile()).invoke({"words": []}) == expected
+
+
+async def test_a_breakpoint_stops_a_fan_out_and_is_passed_once() -> None:
+    runs = Runs()
+    drive = Drive(fork_and_join(runs).compile(interrupt_before=["right"]))
+
+    assert await drive.invoke({"words": ["in"]}) == {"words": ["in"]}
+    assert runs == {}
+    assert await drive.invoke(None) == {"words": ["in", "left", "right", "join"]}
+
+
+async def test_sends_are_tasks_of_their_own_with_their_own_arguments() -> None:
+    def spread(_: State) -> list[Send]:
+        return [Send("work", {"number": number}) for number in range(12)]
+
+    graph = StateGraph(State)
+    graph.add_node("work", Runs().node("work", lambda sent: {"words": [str(sent["number"])]}))
+    graph.add_conditional_edges(START, spread, ["work"])
+    drive = Drive(graph.compile())
+
+    assert await drive.invoke({"words": []}) == {"words": [str(number) for number in range(12)]}
+    assert drive.planned == [["work"] * 12]
+
+
+async def test_a_wrong_checkpoint_runs_nothing() -> None:
+    runs = Runs()
+    drive = Drive(fork_and_join(runs).compile())
+    plan: Advance = await drive.begin({"words": []})
+
+    assert await drive.run(PlannedTask(id="x", node="left"), replace(plan, checkpoint_id="other")) == "stale"
+    assert not runs
