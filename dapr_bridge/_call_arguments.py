@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, cast
@@ -17,6 +18,8 @@ _TRAVELS = ("configurable", "tags", "metadata", "recursion_limit", "run_name", "
 _STAYS = frozenset({"callbacks", "run_id"})
 # What LangGraph itself puts there, for a graph that runs inside of another.
 _INTERNAL = "__pregel_"
+
+_RUN_ID = re.compile(r"[^/\\#?|]+")
 
 _REASONS: Mapping[str, str] = {
     "control": "a RunControl cannot reach the worker: cancel with `acancel(run_id)`",
@@ -52,9 +55,6 @@ def wire_config(config: RunnableConfig, thread_id: str) -> dict[str, Any]:
     Raises:
         CallRefusedError: something in it cannot travel.
     """
-    for name in config:
-        if name not in _TRAVELS and name not in _STAYS:
-            raise CallRefusedError(f"config[{name!r}] would be lost on the way to the worker: leave it out")
     kept: dict[str, Any] = {name: each for name, each in config.items() if name in _TRAVELS and each is not None}
     kept["configurable"] = {
         name: each for name, each in config.get("configurable", {}).items() if not name.startswith(_INTERNAL)
@@ -69,10 +69,32 @@ def wire_config(config: RunnableConfig, thread_id: str) -> dict[str, Any]:
     return kept
 
 
+def refuse_unknown(config: Mapping[str, Any]) -> None:
+    """Refuse what is no part of LangChain's config, and would be lost when configs are merged.
+
+    Raises:
+        CallRefusedError: the message names the first.
+    """
+    for name in config:
+        if name not in _TRAVELS and name not in _STAYS:
+            raise CallRefusedError(f"config[{name!r}] is unknown; it would be lost: leave it out")
+
+
 def thread_of(config: RunnableConfig) -> str:
     """Return the thread that a config names; without one, a new thread."""
     thread_id = config.get("configurable", {}).get("thread_id")
     return str(uuid.uuid4()) if thread_id is None else str(thread_id)
+
+
+def checked_run_id(run_id: str) -> str:
+    """Return a run's name, when a workflow may be called so.
+
+    Raises:
+        CallRefusedError: it may not.
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise CallRefusedError(f"run id {run_id!r}: Dapr's workflows take no '/', '\\', '#', '?' and '|' in their ids")
+    return run_id
 
 
 def plain_context(context: Any) -> Any:

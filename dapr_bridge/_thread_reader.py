@@ -32,6 +32,8 @@ class ThreadReader(PregelProtocol[Any, Any, Any, Any], ABC):
         self.name: str | None = name
         self._hosted_name = name
         self.config = config
+        # LangGraph's copies do not know the types that `v2` builds.
+        self._original = None if isinstance(graph, str) else graph
         self._graph = None if isinstance(graph, str) else graph.copy({"checkpointer": saver})
         self._saver = saver
 

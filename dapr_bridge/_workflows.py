@@ -11,8 +11,8 @@ import grpc
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowState, WorkflowStatus
 
 from dapr_bridge._contexts import Closing
-from dapr_bridge.errors import StateStoreUnavailableError
-from dapr_bridge.saver.sidecar import Tries, describe
+from dapr_bridge.errors import BridgeError, StateStoreUnavailableError
+from dapr_bridge.saver.sidecar import Tries, describe, status_of
 
 ENDED = frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.TERMINATED})
 _PATIENCE = timedelta(minutes=1)
@@ -31,15 +31,25 @@ class Workflows(Closing):
         self._client: DaprWorkflowClient | None = None
 
     async def start(self, name: str, *, instance_id: str, record: dict[str, Any]) -> bool:
-        """Start a workflow; tells whether it was started, not already there."""
-        client = self._connected()
-        try:
-            await asyncio.to_thread(client.schedule_new_workflow, name, input=record, instance_id=instance_id)
-        except grpc.RpcError:
-            if await self.state(instance_id) is None:
-                raise
-            return False
-        return True
+        """Start a workflow; tells whether it was started, not already there. A sidecar that is away is waited for.
+
+        Raises:
+            BridgeError: the workflow engine refuses.
+        """
+        while_away = Tries(_PATIENCE)
+        while True:
+            try:
+                client = self._connected()
+                await asyncio.to_thread(client.schedule_new_workflow, name, input=record, instance_id=instance_id)
+            except grpc.RpcError as error:
+                pause = while_away.pause() if status_of(error) is grpc.StatusCode.UNAVAILABLE else None
+                if pause is None:
+                    if await self.state(instance_id) is not None:
+                        return False
+                    raise BridgeError(f"workflow {instance_id!r} was not started: {describe(error)}") from error
+                await asyncio.sleep(pause.seconds)
+            else:
+                return True
 
     async def state(self, instance_id: str) -> WorkflowState | None:
         """Return how a workflow stands, or None when there is none."""

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, cast
@@ -20,8 +20,10 @@ from dapr_bridge import _blocking
 from dapr_bridge._arrivals import Arrivals, until_end
 from dapr_bridge._call_arguments import (
     LangGraphOptions,
+    checked_run_id,
     plain_context,
     refuse_others,
+    refuse_unknown,
     thread_of,
     wire_config,
     wire_options,
@@ -29,6 +31,7 @@ from dapr_bridge._call_arguments import (
 from dapr_bridge._callbacks import reported
 from dapr_bridge._cancellation import CancelMarks
 from dapr_bridge._events import StreamRequest, decode_event
+from dapr_bridge._nesting import Nest, NestedEnd, context_around, nest_of, run_in_task
 from dapr_bridge._presenting import Presenter, Version, presenter
 from dapr_bridge._remote_run import RemoteRuns
 from dapr_bridge._subscription import EventSubscription
@@ -66,7 +69,8 @@ class _Call:
     is_named: bool
     options: Mapping[str, Any]
     context: Any
-    stream: StreamRequest | None = None
+    stream: StreamRequest | None
+    nest: Nest | None
 
 
 class DurableGraph(ThreadReader):
@@ -162,9 +166,10 @@ class DurableGraph(ThreadReader):
             return [chunk async for chunk in chunks]
         call = self._call(config, options, context=context, run_id=run_id, if_busy=if_busy, others=others)
         async with reported(call.config, name=self._hosted_name, given=input) as note:
-            request, _ = await self._begin(input, call)
-            result = self._result(request, await self._runs.outcome(call.run_id))
-            output = presenter(self._graph, version=version).output(await self._value(result.output), result.interrupts)
+            result = await (self._run_in_task(input, call) if call.nest else self._run(input, call))
+            output = presenter(self._original, version=version).output(
+                await self._value(result.output), result.interrupts
+            )
             note(output)
         return output
 
@@ -178,8 +183,7 @@ class DurableGraph(ThreadReader):
     ) -> GraphResult:
         """Run the graph and tell how the run ended; a large output is returned by reference."""
         call = self._call(config, LangGraphOptions(), context=None, run_id=run_id, if_busy=if_busy, others={})
-        request, _ = await self._begin(input, call)
-        return self._result(request, await self._runs.outcome(call.run_id))
+        return await self._run(input, call)
 
     async def astream(
         self,
@@ -232,7 +236,7 @@ class DurableGraph(ThreadReader):
         call = self._call(
             config, options, context=context, run_id=run_id, if_busy=if_busy, others=others, stream=wanted
         )
-        shape = presenter(self._graph, version=version, stream_mode=modes, subgraphs=subgraphs)
+        shape = presenter(self._original, version=version, stream_mode=modes, subgraphs=subgraphs)
         async with reported(call.config, name=self._hosted_name, given=input):
             await subscription.start()
             async for chunk in self._streamed(input, call, subscription, shape):
@@ -299,17 +303,36 @@ class DurableGraph(ThreadReader):
         stream: StreamRequest | None = None,
     ) -> _Call:
         refuse_others(others)
+        refuse_unknown(config or {})
         merged = self._merged(config)
-        named = run_id or merged.get("metadata", {}).get("run_id")
+        nest = nest_of(merged)
+        named = run_id or (nest.run_id(self._hosted_name) if nest else merged.get("metadata", {}).get("run_id"))
         return _Call(
-            config=merged,
-            thread_id=thread_of(merged),
-            run_id=str(named) if named else f"{self._hosted_name}-{uuid.uuid4()}",
+            config=nest.config if nest else merged,
+            thread_id=nest.thread_id if nest else thread_of(merged),
+            run_id=checked_run_id(str(named)) if named else f"{self._hosted_name}-{uuid.uuid4()}",
             is_named=named is not None,
             options=wire_options(options, if_busy=if_busy or self._if_busy),
-            context=plain_context(context),
+            context=plain_context(context_around() if nest and context is None else context),
             stream=stream,
+            nest=nest,
         )
+
+    async def _run(self, input: Any, call: _Call) -> GraphResult:  # noqa: A002 - LangGraph's name
+        request, _ = await self._begin(input, call)
+        return self._result(request, await self._runs.outcome(call.run_id))
+
+    async def _run_in_task(self, input: Any, call: _Call) -> GraphResult:  # noqa: A002 - LangGraph's name
+        async def run(given: Any, number: int) -> NestedEnd:
+            run_id = f"{call.run_id}-{number}"
+            request, is_begun = await self._begin(given, replace(call, run_id=run_id))
+            outcome = await self._runs.outcome(run_id)
+            try:
+                return NestedEnd(result=self._result(request, outcome), is_old=not is_begun)
+            except BridgeError as error:
+                return NestedEnd(result=error, is_old=not is_begun)
+
+        return await run_in_task(input, run)
 
     async def _begin(self, input: Any, call: _Call) -> tuple[RunRequest, bool]:  # noqa: A002 - LangGraph's name
         """Start a run, unless a run of its id is there; tells whether this call has started it."""
@@ -324,7 +347,7 @@ class DurableGraph(ThreadReader):
             options=call.options,
             context=None if call.context is None else await self._payload(call.context, f"{call.run_id}/context"),
         )
-        if call.is_named and await self._runs.find(request):
+        if call.is_named and await self._runs.find(request, whatever=call.nest is not None):
             return request, False
         await self._runs.start(request)
         return request, True

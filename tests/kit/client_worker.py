@@ -74,6 +74,23 @@ def build_chain(url: str) -> Any:
     return graph.compile()
 
 
+def build_blocking() -> Any:
+    """Two nodes that are plain functions."""
+
+    def one(_: State) -> State:
+        return {"words": ["one"]}
+
+    def two(_: State) -> State:
+        return {"words": ["two"]}
+
+    graph = StateGraph(State)
+    graph.add_node("one", one)
+    graph.add_node("two", two)
+    graph.add_edge(START, "one")
+    graph.add_edge("one", "two")
+    return graph.compile()
+
+
 def build_fan(url: str) -> Any:
     """Three Sends side by side, then a join."""
 
@@ -187,6 +204,7 @@ def build_graphs(url: str) -> dict[str, Any]:
     """All of them, by name."""
     return {
         "chain": build_chain(url),
+        "blocking": build_blocking(),
         "fan": build_fan(url),
         "nested": build_nested(url),
         "talk": build_talk(),
