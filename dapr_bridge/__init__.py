@@ -4,11 +4,13 @@ from dapr_bridge.calling import GraphResult, call_graph
 from dapr_bridge.client import DurableGraph
 from dapr_bridge.errors import (
     BridgeError,
+    CallRefusedError,
     GraphFailedError,
     GraphNotFoundError,
     GraphRefusedError,
     LocalDaprError,
     PayloadTooLargeError,
+    RunCancelledError,
     RuntimeNotFoundError,
     StateStoreError,
     StateStoreUnavailableError,
@@ -22,6 +24,7 @@ from dapr_bridge.worker import GraphWorker
 
 __all__ = [
     "BridgeError",
+    "CallRefusedError",
     "DaprSaver",
     "DaprStore",
     "DurableGraph",
@@ -34,6 +37,7 @@ __all__ = [
     "Patience",
     "PayloadTooLargeError",
     "Reference",
+    "RunCancelledError",
     "RuntimeNotFoundError",
     "StateStoreError",
     "StateStoreUnavailableError",

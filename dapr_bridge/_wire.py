@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from dapr_bridge.errors import PayloadTooLargeError, ValueNotKeptError
 from dapr_bridge.reference import Reference
-from dapr_bridge.saver.records import UNSERIALIZABLE
+from dapr_bridge.saver.records import UNSERIALIZABLE, Codec
 
 INLINE_BYTES = 8 * 1024
 """The largest value that history carries itself; a workflow's history may hold 4 MiB in all."""
+
+IfBusy = Literal["raise", "wait"]
+"""What a run does while another one has its thread."""
 
 Payload = dict[str, Any]
 """A value on the wire: `{"json": ...}`, `{"type": ..., "data": base64}`, or `{"reference": name}`."""
@@ -29,7 +32,7 @@ def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payloa
     """
     if isinstance(value, Reference):
         return dict(value.to_json())
-    payload, size = _encode(value, serde)
+    payload, size = encode_payload(value, serde)
     if size > INLINE_BYTES:
         raise PayloadTooLargeError(
             f"{what} has {size} bytes and history carries at most {INLINE_BYTES}: "
@@ -40,7 +43,7 @@ def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payloa
 
 def fits_inline(value: Any, serde: SerializerProtocol) -> Payload | None:
     """Encode a value for history, or return None when it is too large."""
-    payload, size = _encode(value, serde)
+    payload, size = encode_payload(value, serde)
     return payload if size <= INLINE_BYTES else None
 
 
@@ -53,8 +56,24 @@ def decode_inline(payload: Payload, serde: SerializerProtocol) -> Any:
     return serde.loads_typed((payload["type"], base64.b64decode(payload["data"])))
 
 
-def _encode(value: Any, serde: SerializerProtocol) -> tuple[Payload, int]:
-    if _is_plain(value):
+def decode_kept(payload: Payload, serde: SerializerProtocol) -> Any:
+    """Rebuild a value as `decode_inline` does, where the reader has a say in what types there are.
+
+    Raises:
+        ValueNotKeptError: it holds a type that is not allowed.
+    """
+    if "data" not in payload:
+        return decode_inline(payload, serde)
+    return Codec(serde).load(payload["type"].encode() + b"\0" + base64.b64decode(payload["data"]))
+
+
+def encode_payload(value: Any, serde: SerializerProtocol) -> tuple[Payload, int]:
+    """Encode a value of any size; returns its size too.
+
+    Raises:
+        ValueNotKeptError: the serializer cannot keep it.
+    """
+    if is_plain(value):
         return {"json": value}, len(json.dumps(value))
     try:
         kind, data = serde.dumps_typed(value)
@@ -64,15 +83,15 @@ def _encode(value: Any, serde: SerializerProtocol) -> tuple[Payload, int]:
     return {"type": kind, "data": encoded}, len(encoded)
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether JSON gives back an equal value of the same types."""
     if value is None or type(value) in (bool, int, str):
         return True
     if type(value) is float:
         return value == value and abs(value) != float("inf")
     if type(value) is list:
-        return all(_is_plain(item) for item in value)
-    return type(value) is dict and all(type(key) is str and _is_plain(item) for key, item in value.items())
+        return all(is_plain(item) for item in value)
+    return type(value) is dict and all(type(key) is str and is_plain(item) for key, item in value.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +105,9 @@ class RunRequest:
         asked_at: the workflow's clock, ISO 8601; tells calls apart that continue-as-new would give one identity.
         input: LangGraph's input, a Command, or null to go on.
         config: `configurable`, `tags`, `metadata`, `recursion_limit`, as JSON.
+        stream: what to publish while the run goes on (see `_events.StreamRequest`), or None.
+        options: LangGraph's `output_keys`, `interrupt_before`, `interrupt_after`, and `if_busy`, where given.
+        context: LangGraph's static context, or None.
     """
 
     graph: str
@@ -94,10 +116,22 @@ class RunRequest:
     asked_at: str
     input: Payload
     config: Mapping[str, Any]
+    stream: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    context: Payload | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what history records."""
-        return {**asdict(self), "input": self.input, "config": dict(self.config)}
+        """Return what history records; later fields only where they say something."""
+        later = {"stream": self.stream, "options": dict(self.options), "context": self.context}
+        return {
+            "graph": self.graph,
+            "thread_id": self.thread_id,
+            "run_id": self.run_id,
+            "asked_at": self.asked_at,
+            "input": self.input,
+            "config": dict(self.config),
+            **{name: each for name, each in later.items() if each},
+        }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> RunRequest:
@@ -109,6 +143,9 @@ class RunRequest:
             asked_at=record.get("asked_at", ""),
             input=record["input"],
             config=record.get("config") or {},
+            stream=record.get("stream"),
+            options=record.get("options") or {},
+            context=record.get("context"),
         )
 
 
@@ -127,18 +164,23 @@ class RunOutcome:
     """How a run ended.
 
     Attributes:
-        status: finished, interrupted (waits for an answer or at a breakpoint), failed, or busy.
+        status: finished, interrupted (waits for an answer or at a breakpoint), failed, busy (it never began, for
+            another run has the thread), cancelled, or refused (the worker cannot do what the request asks).
         checkpoint_id: the thread's latest checkpoint.
         output: LangGraph's output, or a reference to it.
         interrupts: the questions that wait: id, and value as payload.
-        failure: what went wrong, of a failed run.
+        failure: what went wrong, of a failed or refused run.
+        holder: the run that has the thread, of a busy one.
+        events: how many events each source has published (see `_events.EventPublisher`).
     """
 
-    status: Literal["finished", "interrupted", "failed", "busy"]
+    status: Literal["finished", "interrupted", "failed", "busy", "cancelled", "refused"]
     checkpoint_id: str = ""
     output: Payload | None = None
     interrupts: Sequence[Mapping[str, Any]] = ()
     failure: Failure | None = None
+    holder: str = ""
+    events: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def to_json(self) -> dict[str, Any]:
         """Return what history records."""
@@ -148,6 +190,8 @@ class RunOutcome:
             "output": self.output,
             "interrupts": [dict(each) for each in self.interrupts],
             "failure": asdict(self.failure) if self.failure else None,
+            "holder": self.holder,
+            "events": dict(self.events),
         }
 
     @classmethod
@@ -160,4 +204,6 @@ class RunOutcome:
             output=record.get("output"),
             interrupts=record.get("interrupts") or (),
             failure=Failure(**failure) if failure else None,
+            holder=record.get("holder", ""),
+            events=record.get("events") or {},
         )

@@ -12,8 +12,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import Interrupt
 
 from dapr_bridge import _names
-from dapr_bridge._wire import RunOutcome, RunRequest, decode_inline, encode_inline
-from dapr_bridge.errors import GraphFailedError, ThreadBusyError
+from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest, decode_inline, encode_inline
+from dapr_bridge.errors import CallRefusedError, GraphFailedError, RunCancelledError, ThreadBusyError
 from dapr_bridge.reference import Reference
 
 
@@ -45,6 +45,7 @@ def call_graph(
     run_id: str | None = None,
     config: Mapping[str, Any] | None = None,
     app_id: str | None = None,
+    if_busy: IfBusy = "raise",
 ) -> Generator[Any, Any, GraphResult]:
     """Run a graph inside a workflow: `result = yield from call_graph(ctx, "expert", question, thread_id="t-1")`.
 
@@ -58,10 +59,12 @@ def call_graph(
             earlier one stopped. By default each call is a run of its own.
         config: JSON for LangGraph's config: `configurable`, `tags`, `metadata`, `recursion_limit`.
         app_id: the app that hosts the graph, when it is not this one.
+        if_busy: what to do while another run has the thread: raise, or wait for its end.
 
     Raises:
         GraphFailedError: a node failed after its own retries; the thread can be gone on with.
         ThreadBusyError: another run of the thread is going on.
+        RunCancelledError: the run was cancelled with `DurableGraph.acancel`.
         PayloadTooLargeError: the input has to travel by `Reference`.
     """
     serde = _wire_serde()
@@ -72,6 +75,7 @@ def call_graph(
         asked_at=ctx.current_utc_datetime.isoformat(),
         input=encode_inline(input, serde, what=f"the input of graph {graph!r}"),
         config=dict(config or {}),
+        options=_options(if_busy=if_busy, app_id=app_id),
     )
     try:
         record = yield ctx.call_activity(_names.run_activity(graph), input=request.to_json(), app_id=app_id)
@@ -87,8 +91,20 @@ def call_graph(
     return to_result(request, RunOutcome.from_json(record), serde)
 
 
+def _options(*, if_busy: IfBusy, app_id: str | None) -> dict[str, Any]:
+    """Say what differs from the ordinary: what history holds already stays as it is."""
+    waits = {} if if_busy == "raise" else {"if_busy": if_busy}
+    # Its worker cannot ask whether this workflow is still alive.
+    return waits if app_id is None else {**waits, "is_from_afar": True}
+
+
 def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtocol) -> GraphResult:
     """Turn an outcome into a result, or raise what it stands for."""
+    where = f"graph {request.graph!r}, thread {request.thread_id!r}"
+    if outcome.status == "cancelled":
+        raise RunCancelledError(f"{where}: the run was cancelled; a new call goes on from the last checkpoint")
+    if outcome.status == "refused":
+        raise CallRefusedError(f"{where}: {outcome.failure.message if outcome.failure else 'the worker refused'}")
     if outcome.failure is not None:
         raise GraphFailedError(
             graph=request.graph,
@@ -99,7 +115,7 @@ def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtoco
             message=outcome.failure.message,
         )
     if outcome.status not in ("finished", "interrupted"):
-        raise ThreadBusyError(f"thread {request.thread_id!r} of graph {request.graph!r} has another run going on")
+        raise ThreadBusyError(f"{where}: run {outcome.holder!r} is going on", run_id=outcome.holder)
     return GraphResult(
         thread_id=request.thread_id,
         checkpoint_id=outcome.checkpoint_id,

@@ -4,6 +4,8 @@ BridgeError
 |-- GraphNotFoundError        no graph of that name on this worker
 |-- GraphRefusedError         a graph uses something that cannot be kept; raised when it is registered
 |-- GraphFailedError          a node failed after its own retries; the thread can be resumed
+|-- CallRefusedError          a call asks for what a durable run cannot do, or cannot do here
+|-- RunCancelledError         the run was cancelled; its thread can be gone on with
 |-- ThreadBusyError           another run of the thread is going on
 |-- ValueNotKeptError         a value cannot come back equal from the store
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
@@ -56,8 +58,24 @@ class GraphFailedError(BridgeError):
         self.message = message
 
 
+class CallRefusedError(BridgeError):
+    """A call asks for something that would be lost on the way to the worker; the message names it and the way out."""
+
+
+class RunCancelledError(BridgeError):
+    """A run was cancelled; calling the graph again on its thread goes on from the last checkpoint."""
+
+
 class ThreadBusyError(BridgeError):
-    """A thread has a live run already."""
+    """A thread has a live run already.
+
+    Attributes:
+        run_id: that run, for `DurableGraph.acancel`; empty when it is not known.
+    """
+
+    def __init__(self, message: str, *, run_id: str = "") -> None:
+        super().__init__(message)
+        self.run_id = run_id
 
 
 class ValueNotKeptError(BridgeError):

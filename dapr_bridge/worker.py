@@ -19,7 +19,10 @@ from langgraph.store.base import BaseStore
 
 from dapr_bridge import _names
 from dapr_bridge._activities import GraphRunner, LiveRuns
+from dapr_bridge._events import EventBus
+from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._workflow import graph_workflow
+from dapr_bridge._workflows import Workflows
 from dapr_bridge.errors import GraphNotFoundError, GraphRefusedError
 from dapr_bridge.saver import DaprSaver
 
@@ -38,6 +41,7 @@ class GraphWorker:
         store: LangGraph store for `runtime.store`; a graph compiled with one keeps its own.
         unit: what an activity is; `run`: a whole run up to its end or an interrupt.
         address: the sidecar's gRPC address, `host:port`; Dapr's own settings when not given.
+        events: the pub/sub component over which runs stream; None: this worker streams nothing.
 
     Raises:
         GraphRefusedError: a graph cannot be kept; the message says why and what to do.
@@ -51,6 +55,7 @@ class GraphWorker:
         store: BaseStore | None = None,
         unit: Literal["run"] = "run",
         address: str | None = None,
+        events: str | None = "message-pubsub",
     ) -> None:
         for name, graph in graphs.items():
             _check(name, graph)
@@ -61,8 +66,11 @@ class GraphWorker:
         self.runtime = WorkflowRuntime(host=host or None, port=port or None, logger_options=quiet)
         self._graphs = {name: _bind(graph, saver, store) for name, graph in graphs.items()}
         self._live = LiveRuns()
+        self._workflows = Workflows(address)
+        self._bus = EventBus(events, address=address) if events else None
+        turns = RunTurns(saver.store, self._workflows.is_live)
         for name, graph in self._graphs.items():
-            runner = GraphRunner(name=name, graph=graph, saver=saver, live=self._live)
+            runner = GraphRunner(name=name, graph=graph, saver=saver, live=self._live, turns=turns, bus=self._bus)
             self.runtime.register_activity(runner.activity(), name=_names.run_activity(name))
             self.runtime.register_workflow(graph_workflow(name), name=_names.graph_workflow(name))
 
@@ -89,6 +97,9 @@ class GraphWorker:
         """Take no more work and leave; runs in progress go on in another worker, or in the next one."""
         self._live.cancel_all()
         self.runtime.shutdown()
+        self._workflows.close()
+        if self._bus:
+            self._bus.close()
 
     def __enter__(self) -> Self:
         self.start()

@@ -186,7 +186,7 @@ class ThreadDocuments:
         """Delete all of a thread; a deletion that was cut short can be repeated."""
         for namespace in (yield from self.namespaces(thread_id)):
             yield from self._delete_namespace(Place(thread_id=thread_id, namespace=namespace))
-        yield from self._store.delete([keys.thread_key(thread_id)])
+        yield from self._store.delete([keys.thread_key(thread_id), keys.claim_key(thread_id)])
 
     def put_payload(self, name: str, value: Any) -> Steps[None]:
         """Save a value under a name, once: the same name is the same value."""

@@ -49,6 +49,16 @@ def payload_key(name: str) -> str:
     return _key("P", name)
 
 
+def claim_key(thread_id: str) -> str:
+    """Key of the claim on a thread: which run has it, and how the last ones ended."""
+    return _key("L", thread_id)
+
+
+def cancel_key(run_id: str) -> str:
+    """Key of the wish that a run be cancelled."""
+    return _key("X", run_id)
+
+
 def item_key(namespace: tuple[str, ...], key: str) -> str:
     """Key of one item of a LangGraph store."""
     return _key("S", *namespace, key)

@@ -61,11 +61,7 @@ class SidecarCalls:
 
     def __init__(self, address: str | None, patience: Patience) -> None:
         self.patience = patience
-        target = address or f"{dapr_settings.DAPR_RUNTIME_HOST}:{dapr_settings.DAPR_GRPC_PORT}"
-        unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        # Without a ceiling, gRPC waits up to two minutes before it tries a sidecar again that was away for a while.
-        backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
-        self._channel = grpc.insecure_channel(target, options=[*unlimited, *backoff])
+        self._channel = open_channel(address)
         self.stub = DaprStub(self._channel)
         token = dapr_settings.DAPR_API_TOKEN
         self._metadata = (("dapr-api-token", token),) if token else ()
@@ -125,6 +121,15 @@ class SidecarCalls:
                     raise error
             logger.debug("asking the sidecar again: %s", describe(error))
             yield pause
+
+
+def open_channel(address: str | None) -> grpc.Channel:
+    """Open a channel to a sidecar; without an address, to the one that Dapr's own settings name."""
+    target = address or f"{dapr_settings.DAPR_RUNTIME_HOST}:{dapr_settings.DAPR_GRPC_PORT}"
+    unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    # Without a ceiling, gRPC waits up to two minutes before it tries a sidecar again that was away for a while.
+    backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+    return grpc.insecure_channel(target, options=[*unlimited, *backoff])
 
 
 def status_of(error: BaseException) -> grpc.StatusCode | None:

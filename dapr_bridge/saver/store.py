@@ -184,7 +184,10 @@ class StateStore:
             yield from self._commit([Write(key, None) for key in [*some, *parts]])
 
     def _commit(self, writes: Sequence[Write]) -> Steps[bool]:
-        for batch in _batches([item for write in writes for item in _items(write)]):
+        return (yield from self._send([item for write in writes for item in _items(write)]))
+
+    def _send(self, items: Sequence[_Item]) -> Steps[bool]:
+        for batch in _batches(items):
             operations = [
                 api_v1.TransactionalStateOperation(operationType=item.operation, request=item.to_proto())
                 for item in batch
@@ -199,7 +202,7 @@ class StateStore:
         # One by one: that keeps their order, and SQLite takes longer for several in one request.
         for write in writes:
             *parts, item = _items(write)
-            yield from self._commit([Write(part.key, part.data) for part in parts])
+            yield from self._send(parts)
             request = api_v1.SaveStateRequest(store_name=self.name, states=[item.to_proto()])
             if not (yield from self._attempt(self._stub.SaveState, request, guarded=True)):
                 return False

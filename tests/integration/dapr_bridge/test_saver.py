@@ -139,6 +139,18 @@ async def test_a_value_saved_by_name_stays_what_it_was_first(stores_sidecar: Sid
             await saver.aget_value(Reference(name="nothing"))
 
 
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("megabytes", [1, 5])
+async def test_a_large_value_saved_by_name_comes_back_equal(
+    store: str, megabytes: int, stores_sidecar: Sidecar
+) -> None:
+    name, text = f"run/output/{megabytes}", "x" * (megabytes << 20)
+    with DaprSaver(store, address=stores_sidecar.address) as saver:
+        reference = await saver.aput_value(name, text)
+
+        assert await saver.aget_value(reference) == text
+
+
 async def test_a_store_that_does_not_exist_is_named(stores_sidecar: Sidecar) -> None:
     saver = DaprSaver("no-such-store", address=stores_sidecar.address)
 

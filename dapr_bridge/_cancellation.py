@@ -1,0 +1,103 @@
+"""Cancelling a run that some worker has: a mark in the state store, and a watch in the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dapr_bridge._thread_claim import RunCall, has_run
+from dapr_bridge.errors import RunCancelledError, StateStoreError
+from dapr_bridge.saver.effects import arun
+from dapr_bridge.saver.keys import cancel_key, claim_key
+from dapr_bridge.saver.store import StateStore, Write
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# One bulk read for all runs of a worker, and only while there are any.
+_LOOK_SECONDS = 0.25
+
+
+class CancelMarks:
+    """The wishes that runs be cancelled; a worker that has carried one out removes it."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+
+    async def put(self, run_id: str) -> None:
+        """Wish that a run be cancelled."""
+        await arun(self._store.write([Write(cancel_key(run_id), b"cancel")]))
+
+    async def exists(self, run_id: str) -> bool:
+        """Tell whether the wish still waits to be carried out."""
+        return bool(await arun(self._store.read([cancel_key(run_id)])))
+
+    async def remove(self, run_id: str) -> None:
+        """Take the wish back, or note that it was carried out."""
+        await arun(self._store.delete([cancel_key(run_id)]))
+
+
+@dataclass(eq=False)
+class _Watched:
+    call: RunCall
+    task: asyncio.Future[Any]
+    stopped_because: str = ""
+
+
+class RunWatch:
+    """Stops the runs of this worker that are cancelled, and those whose thread another run has taken over."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._watched: set[_Watched] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    async def guard(self, call: RunCall, body: Callable[[], Awaitable[T]]) -> T:
+        """Do a run's work.
+
+        Raises:
+            RunCancelledError: it was stopped on the way.
+        """
+        task: asyncio.Future[T] = asyncio.ensure_future(body())
+        watched = _Watched(call, task)
+        self._watched.add(watched)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not watched.stopped_because:
+                raise
+            raise RunCancelledError(f"run {call.run_id!r}: {watched.stopped_because}") from None
+        finally:
+            self._watched.discard(watched)
+            if not self._watched and self._looking:
+                self._looking.cancel()
+                self._looking = None
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await self._stop_some(list(self._watched))
+            except StateStoreError as error:
+                logger.warning("cannot see whether runs are cancelled: %s", error)
+
+    async def _stop_some(self, watched: list[_Watched]) -> None:
+        keys = [key for each in watched for key in (cancel_key(each.call.run_id), claim_key(each.call.thread_id))]
+        found = await arun(self._store.read(list(dict.fromkeys(keys))))
+        for each in watched:
+            if cancel_key(each.call.run_id) in found:
+                self._stop(each, "it was cancelled")
+            elif not has_run(found.get(claim_key(each.call.thread_id)), each.call.run_id):
+                self._stop(each, "its workflow has ended and another run has its thread")
+
+    def _stop(self, watched: _Watched, reason: str) -> None:
+        if not watched.task.done():
+            logger.info("run is stopped: %s", reason, extra={"run_id": watched.call.run_id})
+            watched.stopped_because = reason
+            watched.task.cancel()

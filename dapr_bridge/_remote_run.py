@@ -1,0 +1,113 @@
+"""A run as its caller's process sees it: started, or found to be there already, waited for, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from dapr.ext.workflow import WorkflowState, WorkflowStatus
+
+from dapr_bridge import _names
+from dapr_bridge._cancellation import CancelMarks
+from dapr_bridge._wire import Failure, RunOutcome, RunRequest
+from dapr_bridge._workflows import ENDED, Workflows
+from dapr_bridge.errors import BridgeError, CallRefusedError
+
+_PAUSE_SECONDS = 0.05
+
+# What makes two requests of one run id the same; a stream may be asked for by one of them only.
+_SAME = ("graph", "thread_id", "input", "context")
+
+
+class RemoteRuns:
+    """The runs of one graph; a run's id is the instance id of its workflow."""
+
+    def __init__(self, graph: str, workflows: Workflows, marks: CancelMarks) -> None:
+        self._graph, self._workflows, self._marks = graph, workflows, marks
+
+    async def find(self, request: RunRequest, *, whatever: bool = False) -> bool:
+        """Tell whether the run is there already, going on or ended.
+
+        Args:
+            request: what is asked for.
+            whatever: the id alone says which run it is, whatever it is about.
+
+        Raises:
+            CallRefusedError: the run of that id is about something else.
+        """
+        state = await self._workflows.state(request.run_id or "")
+        if state is None or _is_busy(state):
+            return False
+        if not whatever:
+            self._check_same(state, request)
+        return True
+
+    async def start(self, request: RunRequest) -> None:
+        """Start a run, unless another caller has just started it."""
+        name, instance_id = _names.graph_workflow(self._graph), request.run_id or ""
+        if not await self._workflows.start(name, instance_id=instance_id, record=request.to_json()):
+            await self.find(request)
+
+    async def outcome(self, run_id: str) -> RunOutcome:
+        """Wait for a run's end.
+
+        Raises:
+            BridgeError: its workflow has vanished.
+        """
+        state = await self._workflows.end(run_id)
+        if state is None:
+            raise BridgeError(f"workflow {run_id!r} of graph {self._graph!r} has vanished")
+        if state.runtime_status is WorkflowStatus.COMPLETED:
+            return RunOutcome.from_json(json.loads(state.serialized_output))
+        return RunOutcome(status="failed", failure=_failure(state))
+
+    async def cancel(self, run_id: str, *, patience: timedelta) -> bool:
+        """Wish that a run be cancelled, and wait until it has ended; tells whether it was cancelled."""
+        if await self._has_ended(run_id):
+            return False
+        await self._marks.put(run_id)
+        async with asyncio.timeout(patience.total_seconds()):
+            while await self._marks.exists(run_id):
+                if await self._has_ended(run_id):
+                    await self._marks.remove(run_id)
+                await asyncio.sleep(_PAUSE_SECONDS)
+        state = await self._workflows.end(run_id)
+        return state is None or _status(state) == "cancelled"
+
+    async def _has_ended(self, run_id: str) -> bool:
+        state = await self._workflows.state(run_id)
+        return state is not None and state.runtime_status in ENDED
+
+    def _check_same(self, state: WorkflowState, request: RunRequest) -> None:
+        record, wanted = json.loads(state.serialized_input), json.loads(json.dumps(request.to_json()))
+        for name in _SAME:
+            if record.get(name) != wanted.get(name):
+                raise CallRefusedError(
+                    f"run id {request.run_id!r} is taken by a run with another {name.replace('_id', '')}: "
+                    "give each run an id of its own"
+                )
+
+
+def _is_busy(state: WorkflowState) -> bool:
+    """Whether the run never began, for another had its thread; it can be started again."""
+    return _status(state) == "busy"
+
+
+def _status(state: WorkflowState) -> str:
+    if state.runtime_status is not WorkflowStatus.COMPLETED:
+        return ""
+    record: Mapping[str, Any] = json.loads(state.serialized_output)
+    return str(record.get("status", ""))
+
+
+def _failure(state: WorkflowState) -> Failure:
+    details = state.failure_details
+    return Failure(
+        node=None,
+        task_id=None,
+        error_type=details.error_type if details else state.runtime_status.name,
+        message=details.message if details else "the workflow was ended from outside",
+    )

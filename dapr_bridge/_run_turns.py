@@ -1,0 +1,66 @@
+"""A run's turn on its thread: claimed before its work, watched during it, released after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from dapr_bridge._cancellation import CancelMarks, RunWatch
+from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, RunCall, ThreadClaims, Verdict
+from dapr_bridge._wire import IfBusy, RunOutcome
+from dapr_bridge.errors import RunCancelledError, StateStoreError
+from dapr_bridge.saver.store import StateStore
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+
+
+class RunTurns:
+    """Takes turns on threads, for one worker."""
+
+    def __init__(self, store: StateStore, is_live: Callable[[str], Awaitable[bool]]) -> None:
+        self._claims = ThreadClaims(store, is_live)
+        self._marks = CancelMarks(store)
+        self._watch = RunWatch(store)
+
+    async def take(
+        self, call: RunCall, work: Callable[[int], Awaitable[RunOutcome]], *, if_busy: IfBusy = "raise"
+    ) -> RunOutcome:
+        """Do a run's work in its turn; `work` is handed the number of the attempt.
+
+        A state store that is away leaves the claim as it is: the run is not over.
+        """
+        verdict = await self._claim(call, if_busy=if_busy)
+        match verdict:
+            case Ended(outcome=outcome):
+                return outcome
+            case Busy(run_id=holder):
+                return RunOutcome(status="busy", holder=holder)
+            case Cancelled():
+                outcome = RunOutcome(status="cancelled")
+            case Claimed(attempt=attempt):
+                outcome = await self._work(call, lambda: work(attempt))
+        await self._claims.release(call, outcome)
+        if outcome.status == "cancelled":
+            await self._marks.remove(call.run_id)
+        return outcome
+
+    async def _claim(self, call: RunCall, *, if_busy: IfBusy) -> Verdict:
+        pause = _FIRST_PAUSE
+        while True:
+            verdict = await self._claims.claim(call)
+            if not isinstance(verdict, Busy) or if_busy == "raise":
+                return verdict
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    async def _work(self, call: RunCall, work: Callable[[], Awaitable[RunOutcome]]) -> RunOutcome:
+        try:
+            return await self._watch.guard(call, work)
+        except RunCancelledError:
+            return RunOutcome(status="cancelled")
+        except StateStoreError:
+            raise
+        except Exception:
+            # The activity fails, with nothing to say at a repetition; its workflow may live on and call again.
+            await self._claims.release(call)
+            raise

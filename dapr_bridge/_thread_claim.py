@@ -1,0 +1,166 @@
+"""One live run per thread, whichever process has it: a document per thread, guarded by its ETag.
+
+The document also keeps how the last runs ended, so that an activity that is delivered once more, its thread long free
+or in the hands of the next run, answers as it did before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dapr_bridge._wire import RunOutcome
+from dapr_bridge.saver.effects import arun
+from dapr_bridge.saver.keys import cancel_key, claim_key
+from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
+
+_MOST_ENDED = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCall:
+    """One call of a run's activity, the same at each delivery.
+
+    Attributes:
+        thread_id: LangGraph thread.
+        run_id: the run; several calls may be one run.
+        call_id: tells calls of one run apart.
+        instance_id: the workflow that made the call; empty when its state cannot be asked for here.
+    """
+
+    thread_id: str
+    run_id: str
+    call_id: str
+    instance_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """The thread is the caller's; `attempt` counts the times that its run has begun or gone on."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Busy:
+    """Another run has the thread."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The very same call has ended before."""
+
+    outcome: RunOutcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancelled:
+    """Somebody wishes that the run be cancelled."""
+
+
+Verdict = Claimed | Busy | Ended | Cancelled
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Claim:
+    """What the document holds: the run that has the thread (none: empty strings), and the last ends by call."""
+
+    run_id: str = ""
+    instance_id: str = ""
+    attempt: int = 0
+    ended: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+
+    @classmethod
+    def from_document(cls, document: Document | None) -> _Claim:
+        return cls(**json.loads(document.data)) if document else cls()
+
+    def to_write(self, key: str, document: Document | None) -> Write:
+        record = {
+            "run_id": self.run_id,
+            "instance_id": self.instance_id,
+            "attempt": self.attempt,
+            "ended": dict(self.ended),
+        }
+        return Write(key, json.dumps(record).encode(), document.etag if document else ABSENT)
+
+    def taken_by(self, call: RunCall) -> _Claim:
+        attempt = self.attempt + 1 if self.run_id == call.run_id else 1
+        return replace(self, run_id=call.run_id, instance_id=call.instance_id, attempt=attempt)
+
+    def released(self, call: RunCall, outcome: RunOutcome | None) -> _Claim:
+        if outcome is None:
+            return _Claim(ended=self.ended)
+        others = [each for each in self.ended.items() if each[0] != call.call_id]
+        ended = dict([*others, (call.call_id, outcome.to_json())][-_MOST_ENDED:])
+        return _Claim(ended=ended)
+
+
+class ThreadClaims:
+    """Claims of threads in one state store.
+
+    Args:
+        store: where they are.
+        is_live: tells whether a workflow is still going on, by its instance id.
+    """
+
+    def __init__(self, store: StateStore, is_live: Callable[[str], Awaitable[bool]]) -> None:
+        self._store = store
+        self._is_live = is_live
+
+    async def claim(self, call: RunCall) -> Verdict:
+        """Take the thread for a run: a free one, the run's own, or one whose run has no live workflow any more."""
+        dead = ""
+        while True:
+            verdict, holder = await self._try(call, dead=dead)
+            is_known_dead = isinstance(verdict, Busy) and holder.instance_id == dead
+            if not isinstance(verdict, Busy) or not holder.instance_id or is_known_dead:
+                return verdict
+            if await self._is_live(holder.instance_id):
+                return verdict
+            dead = holder.instance_id
+
+    async def release(self, call: RunCall, outcome: RunOutcome | None = None) -> None:
+        """Free the thread and note how the call ended; a claim that another run has taken over stays."""
+        key = claim_key(call.thread_id)
+
+        def decide(found: Mapping[str, Document]) -> list[Write]:
+            claim = _Claim.from_document(found.get(key))
+            if claim.run_id != call.run_id:
+                return []
+            return [claim.released(call, outcome).to_write(key, found.get(key))]
+
+        await arun(self._store.update([key], decide))
+
+    async def _try(self, call: RunCall, *, dead: str) -> tuple[Verdict, _Claim]:
+        key, cancel = claim_key(call.thread_id), cancel_key(call.run_id)
+        seen: tuple[Verdict, _Claim] = Cancelled(), _Claim()
+
+        def decide(found: Mapping[str, Document]) -> list[Write]:
+            nonlocal seen
+            claim = _Claim.from_document(found.get(key))
+            verdict = _judge(claim, call, dead=dead, is_cancelled=cancel in found)
+            seen = verdict, claim
+            return [claim.taken_by(call).to_write(key, found.get(key))] if isinstance(verdict, Claimed) else []
+
+        await arun(self._store.update([key, cancel], decide))
+        return seen
+
+
+def has_run(document: Document | None, run_id: str) -> bool:
+    """Whether a claim's document says that the run has the thread."""
+    return _Claim.from_document(document).run_id == run_id
+
+
+def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Verdict:
+    if call.call_id in claim.ended:
+        return Ended(outcome=RunOutcome.from_json(claim.ended[call.call_id]))
+    if is_cancelled:
+        return Cancelled()
+    is_free = not claim.run_id or (dead != "" and claim.instance_id == dead)
+    if is_free or claim.run_id == call.run_id:
+        return Claimed(attempt=claim.taken_by(call).attempt)
+    return Busy(run_id=claim.run_id)

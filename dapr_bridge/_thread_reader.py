@@ -1,0 +1,113 @@
+"""Reading and mending the threads of a graph, wherever its runs go on."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
+from langchain_core.runnables.graph import Graph
+from langgraph.pregel import Pregel
+from langgraph.pregel.protocol import PregelProtocol
+from langgraph.types import StateSnapshot, StateUpdate
+
+from dapr_bridge.errors import CallRefusedError
+from dapr_bridge.saver import DaprSaver
+
+
+class ThreadReader(PregelProtocol[Any, Any, Any, Any], ABC):
+    """The part of LangGraph's protocol that runs nothing: it works on the saver, through a graph of this process."""
+
+    def __init__(
+        self,
+        graph: Pregel[Any, Any, Any, Any] | str,
+        *,
+        name: str,
+        saver: DaprSaver,
+        config: RunnableConfig | None,
+    ) -> None:
+        # LangChain's own, which may be None elsewhere.
+        self.name: str | None = name
+        self._hosted_name = name
+        self.config = config
+        # LangGraph's copies do not know the types that `v2` builds.
+        self._original = None if isinstance(graph, str) else graph
+        self._graph = None if isinstance(graph, str) else graph.copy({"checkpointer": saver})
+        self._saver = saver
+
+    async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """Return a thread's state: its values, what runs next, and the results of the tasks that are done."""
+        return await self._local("aget_state").aget_state(self._merged(config), subgraphs=subgraphs)
+
+    def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """Return a thread's state, as `aget_state` does."""
+        return self._local("get_state").get_state(self._merged(config), subgraphs=subgraphs)
+
+    def aget_state_history(
+        self,
+        config: RunnableConfig,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[StateSnapshot]:
+        """Return a thread's states, newest first."""
+        local = self._local("aget_state_history")
+        return local.aget_state_history(self._merged(config), filter=filter, before=before, limit=limit)
+
+    def get_state_history(
+        self,
+        config: RunnableConfig,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[StateSnapshot]:
+        """Return a thread's states, as `aget_state_history` does."""
+        local = self._local("get_state_history")
+        return local.get_state_history(self._merged(config), filter=filter, before=before, limit=limit)
+
+    async def aupdate_state(
+        self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
+    ) -> RunnableConfig:
+        """Change a thread's state by hand, as if a node had written it."""
+        return await self._local("aupdate_state").aupdate_state(self._merged(config), values, as_node, task_id)
+
+    def update_state(
+        self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
+    ) -> RunnableConfig:
+        """Change a thread's state, as `aupdate_state` does."""
+        return self._local("update_state").update_state(self._merged(config), values, as_node, task_id)
+
+    async def abulk_update_state(
+        self,
+        config: RunnableConfig,
+        updates: Sequence[Sequence[StateUpdate]],  # LangGraph's name is `supersteps`; the protocol's is this
+    ) -> RunnableConfig:
+        """Apply several changes, superstep by superstep."""
+        return await self._local("abulk_update_state").abulk_update_state(self._merged(config), updates)
+
+    def bulk_update_state(self, config: RunnableConfig, updates: Sequence[Sequence[StateUpdate]]) -> RunnableConfig:
+        """Apply several changes, as `abulk_update_state` does."""
+        return self._local("bulk_update_state").bulk_update_state(self._merged(config), updates)
+
+    def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """Return the graph's drawing."""
+        return self._local("get_graph").get_graph(config, xray=xray)
+
+    async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
+        """Return the graph's drawing."""
+        return await self._local("aget_graph").aget_graph(config, xray=xray)
+
+    def _merged(self, config: RunnableConfig | None) -> RunnableConfig:
+        return merge_configs(self.config, config)
+
+    def _local(self, what: str) -> Pregel[Any, Any, Any, Any]:
+        if self._graph is None:
+            raise CallRefusedError(
+                f"{what} needs the compiled graph, whose channels say how to read a thread: "
+                f"DurableGraph(graph, name={self._hosted_name!r}, ...)"
+            )
+        return self._graph

@@ -1,0 +1,102 @@
+"""Dapr's workflow client as the bridge needs it: for any event loop, connected when it is first used."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import timedelta
+from typing import Any
+
+import grpc
+from dapr.ext.workflow import DaprWorkflowClient, WorkflowState, WorkflowStatus
+
+from dapr_bridge._contexts import Closing
+from dapr_bridge.errors import BridgeError, StateStoreUnavailableError
+from dapr_bridge.saver.sidecar import Tries, describe, status_of
+
+ENDED = frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.TERMINATED})
+_PATIENCE = timedelta(minutes=1)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
+
+
+class Workflows(Closing):
+    """The workflows of one app id.
+
+    Over the synchronous client, for it can be closed and belongs to no event loop.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address
+        self._guard = threading.Lock()
+        self._client: DaprWorkflowClient | None = None
+
+    async def start(self, name: str, *, instance_id: str, record: dict[str, Any]) -> bool:
+        """Start a workflow; tells whether it was started, not already there. A sidecar that is away is waited for.
+
+        Raises:
+            BridgeError: the workflow engine refuses.
+        """
+        while_away = Tries(_PATIENCE)
+        while True:
+            try:
+                client = self._connected()
+                await asyncio.to_thread(client.schedule_new_workflow, name, input=record, instance_id=instance_id)
+            except grpc.RpcError as error:
+                pause = while_away.pause() if status_of(error) is grpc.StatusCode.UNAVAILABLE else None
+                if pause is None:
+                    if await self.state(instance_id) is not None:
+                        return False
+                    raise BridgeError(f"workflow {instance_id!r} was not started: {describe(error)}") from error
+                await asyncio.sleep(pause.seconds)
+            else:
+                return True
+
+    async def state(self, instance_id: str) -> WorkflowState | None:
+        """Return how a workflow stands, or None when there is none."""
+        return await asyncio.to_thread(self._connected().get_workflow_state, instance_id)
+
+    async def is_live(self, instance_id: str) -> bool:
+        """Tell whether a workflow goes on.
+
+        Raises:
+            StateStoreUnavailableError: the sidecar does not say.
+        """
+        try:
+            state = await self.state(instance_id)
+        except grpc.RpcError as error:
+            text = f"the sidecar does not say whether workflow {instance_id!r} goes on: {describe(error)}"
+            raise StateStoreUnavailableError(text) from error
+        return state is not None and state.runtime_status not in ENDED
+
+    async def end(self, instance_id: str) -> WorkflowState | None:
+        """Wait for a workflow's end, or until it has vanished.
+
+        By short polls: daprd's own waiting stream can be a second late. A sidecar that is away is waited for.
+        """
+        pause, while_away = _FIRST_PAUSE, Tries(_PATIENCE)
+        while True:
+            try:
+                state = await self.state(instance_id)
+            except grpc.RpcError:
+                if while_away.pause() is None:
+                    raise
+            else:
+                while_away = Tries(_PATIENCE)
+                if state is None or state.runtime_status in ENDED:
+                    return state
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.2, _LONGEST_PAUSE)
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        with self._guard:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _connected(self) -> DaprWorkflowClient:
+        with self._guard:
+            if self._client is None:
+                host, _, port = (self._address or "").rpartition(":")
+                self._client = DaprWorkflowClient(host=host or None, port=port or None)
+            return self._client

@@ -1,0 +1,229 @@
+"""`DurableGraph` in the place of a compiled graph: every call of LangGraph's protocol, with its arguments."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from langgraph.pregel.protocol import PregelProtocol
+from langgraph.runtime import RunControl
+from langgraph.types import Command, GraphOutput, StateUpdate
+
+from dapr_bridge import CallRefusedError, DurableGraph
+from dapr_bridge.testing import ControlPlane
+from tests.kit.client_rig import ClientRig, client_rig, on_thread
+from tests.kit.client_worker import State, Tone, Typed, build_graphs
+
+pytestmark = pytest.mark.anyio
+
+Graph = PregelProtocol[Any, Any, Any, Any]
+
+
+@pytest.fixture(scope="module")
+def rig(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientRig]:
+    """One sidecar and worker for the whole module."""
+    with client_rig(control_plane, tmp_path_factory.mktemp("calls")) as built:
+        yield built
+
+
+def plain(rig: ClientRig, name: str) -> Any:
+    return build_graphs(rig.far.url)[name].copy({"checkpointer": InMemorySaver()})
+
+
+def essence(state: Any) -> Any:
+    """A state without the ids that differ from run to run."""
+    return state.values, state.next, state.metadata["step"], state.metadata["source"], len(state.interrupts)
+
+
+async def use(graph: Graph) -> list[Any]:
+    """What a program does with a graph, whichever it is."""
+    thread = on_thread("program")
+    seen = [await graph.ainvoke({"words": ["in"]}, thread, interrupt_before=["two"])]
+    seen += [essence(await graph.aget_state(thread))]
+    seen += [await graph.ainvoke(None, thread, interrupt_after=["two"])]
+    await graph.aupdate_state(thread, {"words": ["by hand"]})
+    seen += [await graph.ainvoke(None, thread)]
+    seen += [essence(state) async for state in graph.aget_state_history(thread)]
+    past = [state async for state in graph.aget_state_history(thread) if state.next == ("two",)][-1]
+    seen += [await graph.ainvoke(None, past.config)]
+    seen += [essence(await graph.aget_state(thread))]
+    await graph.abulk_update_state(thread, [[StateUpdate({"words": ["bulk"]}, "one")]])
+    seen += [essence(await graph.aget_state(thread)), list(graph.get_graph().nodes)]
+    return seen
+
+
+async def test_a_program_sees_no_difference(rig: ClientRig) -> None:
+    async with rig.client("chain") as durable:
+        assert isinstance(durable, PregelProtocol)
+        assert await use(durable) == await use(plain(rig, "chain"))
+
+
+def use_blocking(graph: Graph) -> list[Any]:
+    """The same for a program that blocks."""
+    thread = on_thread("blocking")
+    seen = [graph.invoke({"words": ["in"]}, thread, interrupt_before=["two"]), essence(graph.get_state(thread))]
+    graph.update_state(thread, {"words": ["by hand"]})
+    seen += [list(graph.stream(None, thread, stream_mode="updates"))]
+    graph.bulk_update_state(thread, [[StateUpdate({"words": ["bulk"]}, "one")]])
+    return [*seen, *(essence(state) for state in graph.get_state_history(thread, limit=3))]
+
+
+async def test_a_program_that_blocks_sees_no_difference(rig: ClientRig) -> None:
+    async with rig.client("blocking") as durable:
+        seen = await asyncio.to_thread(use_blocking, durable)
+
+    assert seen == await asyncio.to_thread(use_blocking, plain(rig, "blocking"))
+
+
+async def test_questions_are_asked_and_answered_alike(rig: ClientRig) -> None:
+    async def talk(graph: Graph) -> list[Any]:
+        asked = await graph.ainvoke({"words": []}, on_thread("questions"))
+        answers = {each.id: f"yes, {each.value}" for each in asked["__interrupt__"]}
+        ended = await graph.ainvoke(Command(resume=answers), on_thread("questions"))
+        return [sorted(each.value for each in asked["__interrupt__"]), asked["words"], ended]
+
+    async with rig.client("asking") as durable:
+        assert await talk(durable) == await talk(plain(rig, "asking"))
+
+
+async def test_output_keys_context_and_versions_travel(rig: ClientRig) -> None:
+    async def call(graph: Graph, **given: Any) -> Any:
+        return await graph.ainvoke({"count": 1}, on_thread(repr(given)), **given)
+
+    async with rig.client("typed") as durable:
+        # LangGraph's copy of a graph, as with a checkpointer, does not build the state's type.
+        native = build_graphs(rig.far.url)["typed"]
+        for given in ({"context": Tone(loud=True)}, {"context": {"loud": True}}, {"context": Tone(), "version": "v2"}):
+            assert await call(durable, **given) == await call(native, **given)
+        typed = await call(durable, context=Tone(loud=True), version="v2")
+        parts = durable.astream({"count": 1}, on_thread("parts"), context=Tone(), stream_mode="values", version="v2")
+        values = [part["data"] async for part in parts]
+    async with rig.client("chain") as durable:
+        only = await durable.ainvoke({"words": ["in"]}, on_thread("only"), output_keys=["words"])
+        one = await durable.ainvoke({"words": ["in"]}, on_thread("one"), output_keys="words")
+
+    assert typed == GraphOutput(value=Typed(count=11), interrupts=())
+    assert values == [Typed(count=1), Typed(count=2)]
+    assert only == {"words": one} == {"words": ["in", "one", "two", "three"]}
+
+
+async def test_a_config_given_once_counts_for_each_call(rig: ClientRig) -> None:
+    async with rig.client("chain") as durable:
+        bound = durable.with_config(on_thread("bound"), tags=["mine"]).with_config(metadata={"who": "me"})
+        await bound.ainvoke({"words": ["in"]})
+        state = await bound.aget_state({})
+
+    assert isinstance(bound, DurableGraph)
+    assert state.values["words"] == ["in", "one", "two", "three"]
+    assert state.metadata["who"] == "me"
+
+
+async def test_a_name_is_enough_to_run_and_not_to_read(rig: ClientRig) -> None:
+    async with DurableGraph("chain", saver=rig.saver, address=rig.sidecar.address) as durable:
+        output = await durable.ainvoke({"words": ["in"]}, on_thread("by name"))
+        streamed = [part async for part in durable.astream({"words": []}, on_thread("by name, too"))]
+        with pytest.raises(CallRefusedError, match=r"aget_state needs the compiled graph.*DurableGraph\(graph, name="):
+            await durable.aget_state(on_thread("by name"))
+
+    assert output == {"words": ["in", "one", "two", "three"]}
+    assert [next(iter(update)) for update in streamed] == ["one", "two", "three"]
+
+
+async def test_callbacks_see_the_run_as_one_step(rig: ClientRig) -> None:
+    noted: list[Any] = []
+
+    class Noting(AsyncCallbackHandler):
+        async def on_chain_start(self, serialized: Any, inputs: Any, **given: Any) -> None:
+            noted.append(("start", given["name"], inputs))
+
+        async def on_chain_end(self, outputs: Any, **_: Any) -> None:
+            noted.append(("end", outputs))
+
+        async def on_chain_error(self, error: BaseException, **_: Any) -> None:
+            noted.append(("error", type(error).__name__))
+
+    async with rig.client("chain") as durable, rig.client("failing") as failing:
+        config: Any = {**on_thread("callbacks"), "callbacks": [Noting()]}
+        output = await durable.ainvoke({"words": ["in"]}, config)
+        with pytest.raises(Exception, match="as expected"):
+            await failing.ainvoke({"words": []}, {**config, **on_thread("callbacks-2")})
+
+    assert noted[:2] == [("start", "chain", {"words": ["in"]}), ("end", output)]
+    assert noted[2:] == [("start", "failing", {"words": []}), ("error", "GraphFailedError")]
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"durability": "exit"}, "durability='exit': a durable run saves each superstep"),
+    ({"control": RunControl()}, r"control=.*cancel with `acancel\(run_id\)`"),
+    ({"print_mode": "values"}, "print_mode='values': the worker's console is not this one"),
+    ({"debug": True}, "debug=True"),
+    ({"run_id": "a/b"}, "run id 'a/b': Dapr's workflows take no '/'"),
+    ({"sideways": 1}, "argument 'sideways' is unknown"),
+    ({"config": {"configurable": {"thread_id": "t", "model": object()}}}, r"config\['configurable'\]\['model'\]"),
+    ({"config": {"metadata": {"when": {1, 2}}}}, r"config\['metadata'\]\['when'\] is a set"),
+    ({"config": {"unheard_of": 1}}, r"config\['unheard_of'\] is unknown"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED)
+async def test_what_would_be_lost_is_refused_by_name(rig: ClientRig, given: dict[str, Any], message: str) -> None:
+    async with rig.client("chain") as durable:
+        with pytest.raises(CallRefusedError, match=message):
+            await durable.ainvoke({"words": []}, **given)
+        with pytest.raises(CallRefusedError, match=message):
+            await anext(durable.astream({"words": []}, **given))
+
+
+async def test_what_asks_for_nothing_more_than_a_durable_run_gives_passes(rig: ClientRig) -> None:
+    async with rig.client("chain") as durable:
+        output = await durable.ainvoke({"words": ["in"]}, durability="async", control=None, print_mode=(), debug=False)
+
+    assert output == {"words": ["in", "one", "two", "three"]}
+
+
+async def test_a_worker_that_streams_nothing_says_so(control_plane: ControlPlane, tmp_path: Any) -> None:
+    with client_rig(control_plane, tmp_path) as silent:
+        silent.workers[0].stop()
+        silent.start_worker(EVENTS="")
+        async with silent.client("chain") as durable:
+            with pytest.raises(CallRefusedError, match=r"this worker streams nothing: give GraphWorker"):
+                await anext(durable.astream({"words": []}, on_thread("silent")))
+            output = await durable.ainvoke({"words": []}, on_thread("silent"))
+
+    assert output == {"words": ["one", "two", "three"]}
+
+
+def outer(make: Callable[[StateGraph[State]], None]) -> Any:
+    graph = StateGraph(State)
+    make(graph)
+    graph.add_edge(START, "inside")
+    return graph.compile(checkpointer=InMemorySaver())
+
+
+async def test_it_is_a_node_of_another_graph(rig: ClientRig) -> None:
+    async with rig.client("chain") as durable:
+        whole = outer(lambda graph: graph.add_node("inside", durable))
+        output = await whole.ainvoke({"words": ["in"]}, on_thread("outer"))
+
+    native = outer(lambda graph: graph.add_node("inside", build_graphs(rig.far.url)["chain"]))
+    assert output == await native.ainvoke({"words": ["in"]}, on_thread("outer"))
+
+
+async def test_its_questions_reach_the_graph_around_it(rig: ClientRig) -> None:
+    async with rig.client("asking") as durable:
+        whole = outer(lambda graph: graph.add_node("inside", durable))
+        output = await whole.ainvoke({"words": ["in"]}, on_thread("outer asks"))
+        asked: list[str] = []
+        while "__interrupt__" in output:
+            (question,) = output["__interrupt__"]
+            asked.append(question.value)
+            output = await whole.ainvoke(Command(resume=f"yes, {question.value}"), on_thread("outer asks"))
+
+    assert sorted(asked) == ["left?", "right?"]
+    assert output["words"][-1] == "closed"
+    assert {"left: yes, left?", "right: yes, right?"} < set(output["words"])
