@@ -10,11 +10,12 @@ from langgraph.checkpoint.conformance.capabilities import BASE_CAPABILITIES
 
 from dapr_bridge import DaprSaver
 from dapr_bridge.testing import Sidecar
+from tests.kit.stores import ALL_STORES
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("store", ["sqlite-state", "redis-state"])
+@pytest.mark.parametrize("store", ALL_STORES)
 async def test_all_base_capabilities_are_detected_and_pass(store: str, stores_sidecar: Sidecar) -> None:
     @checkpointer_test(name=f"DaprSaver on {store}")
     async def saver() -> AsyncIterator[DaprSaver]:
