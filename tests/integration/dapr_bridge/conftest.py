@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -21,16 +24,34 @@ from tests.kit.stores import (
 
 
 @pytest.fixture(scope="package")
-def stores_sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+def stores_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the files of the stores are."""
+    return tmp_path_factory.mktemp("stores")
+
+
+@pytest.fixture(scope="package")
+def stores_sidecar(control_plane: ControlPlane, stores_folder: Path) -> Iterator[Sidecar]:
     """A sidecar with the state stores of `ALL_STORES`."""
     binaries = find_binaries()
     if not redis_server_is_installed() or binaries is None:
         pytest.fail("redis-server or postgres is missing: apt-get install redis-server postgresql")
-    folder = tmp_path_factory.mktemp("stores")
-    with redis_server(folder) as redis_port, postgres(binaries) as postgres_url:
-        resources = folder / "resources"
-        write_sqlite_store(resources, SQLITE, folder / "state.db")
+    with redis_server(stores_folder) as redis_port, postgres(binaries) as postgres_url:
+        resources = stores_folder / "resources"
+        write_sqlite_store(resources, SQLITE, stores_folder / "state.db")
         write_redis_store(resources, REDIS, redis_port)
         write_postgres_store(resources, POSTGRES, postgres_url)
-        with Sidecar("saver-tests", control_plane=control_plane, resources=resources, folder=folder) as daprd:
+        with Sidecar("saver-tests", control_plane=control_plane, resources=resources, folder=stores_folder) as daprd:
             yield daprd
+
+
+@pytest.fixture
+def sqlite_keys(stores_sidecar: Sidecar, stores_folder: Path) -> Callable[[str], set[str]]:
+    """Return the keys of the SQLite store that have a part (such as a thread's id), read past Dapr."""
+
+    def keys_with(part: str) -> set[str]:
+        with closing(sqlite3.connect(stores_folder / "state.db")) as database:
+            rows = database.execute("SELECT key FROM state").fetchall()
+        keys = {key.removeprefix(f"{stores_sidecar.app_id}||") for (key,) in rows}
+        return {key for key in keys if part in key.split("/")}
+
+    return keys_with
