@@ -5,6 +5,7 @@ BridgeError
 |-- GraphRefusedError         a graph uses something that cannot be kept; raised when it is registered
 |-- GraphFailedError          a node failed after its own retries; the thread can be resumed
 |-- ThreadBusyError           another run of the thread is going on
+|-- LeaseHeldError            another holds a lease, and did not let go in the time given
 |-- StaleWriterError          a driven run wrote to a thread that has gone on without it
 |-- ValueNotKeptError         a value cannot come back equal from the store
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
@@ -59,6 +60,10 @@ class GraphFailedError(BridgeError):
 
 class ThreadBusyError(BridgeError):
     """A thread has a live run already."""
+
+
+class LeaseHeldError(BridgeError):
+    """A lease is held by another, who did not let go in the time given."""
 
 
 class StaleWriterError(BridgeError):

@@ -28,6 +28,7 @@ from dapr_bridge.reference import Reference
 from dapr_bridge.saver import copying, delta, reading, removal, writing
 from dapr_bridge.saver.documents import Documents, Memory, Place
 from dapr_bridge.saver.effects import Steps, arun, run
+from dapr_bridge.saver.lease import Leases
 from dapr_bridge.saver.listing import Search
 from dapr_bridge.saver.records import Codec
 from dapr_bridge.saver.sidecar import Patience
@@ -77,6 +78,11 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         view = copy.copy(self)
         view._is_fenced = True
         return view
+
+    @property
+    def leases(self) -> Leases:
+        """Leases in the same state store, such as one for each task, that two workers do not pay for it twice."""
+        return Leases(self.store)
 
     @property
     def _documents(self) -> Documents:

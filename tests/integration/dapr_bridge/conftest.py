@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dapr_bridge.testing import ControlPlane, Sidecar
+from dapr_bridge.testing import ControlPlane, Sidecar, free_port
 from tests.kit.postgres import find_binaries, postgres
+from tests.kit.sidecar_calls import CallCounter
 from tests.kit.stores import (
     POSTGRES,
     REDIS,
@@ -30,7 +31,13 @@ def stores_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def stores_sidecar(control_plane: ControlPlane, stores_folder: Path) -> Iterator[Sidecar]:
+def metrics_port() -> int:
+    """Where the sidecar of the stores tells what it has done."""
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def stores_sidecar(control_plane: ControlPlane, stores_folder: Path, metrics_port: int) -> Iterator[Sidecar]:
     """A sidecar with the state stores of `ALL_STORES`."""
     binaries = find_binaries()
     if not redis_server_is_installed() or binaries is None:
@@ -40,8 +47,21 @@ def stores_sidecar(control_plane: ControlPlane, stores_folder: Path) -> Iterator
         write_sqlite_store(resources, SQLITE, stores_folder / "state.db")
         write_redis_store(resources, REDIS, redis_port)
         write_postgres_store(resources, POSTGRES, postgres_url)
-        with Sidecar("saver-tests", control_plane=control_plane, resources=resources, folder=stores_folder) as daprd:
+        with Sidecar(
+            "saver-tests",
+            control_plane=control_plane,
+            resources=resources,
+            folder=stores_folder,
+            flags=[f"--metrics-port={metrics_port}"],
+        ) as daprd:
             yield daprd
+
+
+@pytest.fixture
+def count_calls(stores_sidecar: Sidecar, metrics_port: int) -> Callable[[], CallCounter]:
+    """Return a maker of counters of the calls that the sidecar answers."""
+    assert stores_sidecar.is_healthy()
+    return lambda: CallCounter(metrics_port)
 
 
 @pytest.fixture
