@@ -7,6 +7,8 @@ BridgeError
 |-- CallRefusedError          a call asks for what a durable run cannot do, or cannot do here
 |-- RunCancelledError         the run was cancelled; its thread can be gone on with
 |-- ThreadBusyError           another run of the thread is going on
+|-- LeaseHeldError            another holds a lease, and did not let go in the time given
+|-- StaleWriterError          a driven run wrote to a thread that has gone on without it
 |-- ValueNotKeptError         a value cannot come back equal from the store
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
 |-- StateStoreError           the state store refused a call, or answered with what nobody wrote
@@ -76,6 +78,32 @@ class ThreadBusyError(BridgeError):
     def __init__(self, message: str, *, run_id: str = "") -> None:
         super().__init__(message)
         self.run_id = run_id
+
+
+class LeaseHeldError(BridgeError):
+    """A lease is held by another, who did not let go in the time given."""
+
+
+class StaleWriterError(BridgeError):
+    """A checkpoint was to follow one that is no longer the latest: another writer has gone on with the thread.
+
+    Attributes:
+        thread_id: the thread.
+        namespace: its checkpoint namespace.
+        parent: the checkpoint that the refused one was to follow, or None for the first.
+        latest: the checkpoint that is the latest, or None when there is none.
+    """
+
+    def __init__(self, *, thread_id: str, namespace: str, parent: str | None, latest: str | None) -> None:
+        where = f"thread {thread_id!r}" + (f", namespace {namespace!r}" if namespace else "")
+        super().__init__(
+            f"{where} has gone on without this writer: its latest checkpoint is {latest or None!r}, and the one to be "
+            f"saved follows {parent!r}. Another worker drives it, or a person has changed it"
+        )
+        self.thread_id = thread_id
+        self.namespace = namespace
+        self.parent = parent
+        self.latest = latest or None
 
 
 class ValueNotKeptError(BridgeError):

@@ -1,7 +1,8 @@
 """Names of the saver's documents in the state store; pure functions.
 
 A key is `lg/<kind>/<part>/...`. Dapr refuses `||` in keys and splits them there, so `|` is escaped in parts, as are `/`
-(our separator) and `%` (our escape). A thread's keys cannot be listed by prefix: everything is found from `T` and `H`.
+(our separator) and `%` (our escape). A thread's keys cannot be listed by prefix: everything is found from `T`, `H`
+and, by run, `R`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,16 @@ def head_key(thread_id: str, namespace: str) -> str:
 def ids_key(thread_id: str, namespace: str, chunk: int) -> str:
     """Key of a full chunk of checkpoint ids, written once."""
     return _key("I", thread_id, namespace, str(chunk))
+
+
+def unlisted_key(thread_id: str, namespace: str) -> str:
+    """Key of the ids of checkpoints that are listed no more and may still have documents."""
+    return _key("U", thread_id, namespace)
+
+
+def run_key(run_id: str) -> str:
+    """Key of the list of threads in which a run has made checkpoints."""
+    return _key("R", run_id)
 
 
 def checkpoint_key(thread_id: str, namespace: str, checkpoint_id: str) -> str:
@@ -57,6 +68,11 @@ def claim_key(thread_id: str) -> str:
 def cancel_key(run_id: str) -> str:
     """Key of the wish that a run be cancelled."""
     return _key("X", run_id)
+
+
+def lease_key(name: str) -> str:
+    """Key of a lease."""
+    return _key("K", name)
 
 
 def item_key(namespace: tuple[str, ...], key: str) -> str:

@@ -22,9 +22,6 @@ _CONTROL_CHANNELS = frozenset({*WRITES_IDX_MAP, _ERROR_SOURCE})
 UNSERIALIZABLE = (TypeError, ValueError, OverflowError, AttributeError, RecursionError)
 """What LangGraph's serializer raises for a value that it cannot keep."""
 
-CHUNK_IDS = 64
-"""How many checkpoint ids a head holds before they move to a chunk of their own."""
-
 
 class Codec:
     """Values to bytes and back, through LangGraph's serializer."""
@@ -77,38 +74,6 @@ class _BlockedTypes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head:
-    """Where a namespace of a thread stands: its latest checkpoint, and where to find the others."""
-
-    latest: str = ""
-    ids: tuple[str, ...] = ()
-    chunks: int = 0
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Head:
-        """Rebuild a head from `to_document`."""
-        return cls(latest=document["latest"], ids=tuple(document["ids"]), chunks=document["chunks"])
-
-    def to_document(self) -> dict[str, Any]:
-        """Return plain data for the codec."""
-        return {"latest": self.latest, "ids": list(self.ids), "chunks": self.chunks}
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the next id starts a new chunk."""
-        return len(self.ids) >= CHUNK_IDS
-
-    def with_checkpoint(self, checkpoint_id: str) -> Head:
-        """Add a checkpoint; a full head starts anew, its ids having moved to a chunk."""
-        latest = max(self.latest, checkpoint_id)
-        if checkpoint_id in self.ids:
-            return self
-        if self.is_full:
-            return Head(latest=latest, ids=(checkpoint_id,), chunks=self.chunks + 1)
-        return replace(self, latest=latest, ids=(*self.ids, checkpoint_id))
-
-
-@dataclass(frozen=True, kw_only=True)
 class CheckpointRecord:
     """One checkpoint without its channel values.
 
@@ -133,6 +98,18 @@ class CheckpointRecord:
             parent_id=document["parent"],
             stored=document["stored"],
         )
+
+    @property
+    def run_id(self) -> str:
+        """The run that made the checkpoint, as its metadata say; empty when they do not."""
+        return str(cast("Mapping[str, Any]", self.metadata).get("run_id") or "")
+
+    @property
+    def deltas(self) -> frozenset[str]:
+        """The delta channels whose values are rebuilt from what is stored with ancestors."""
+        counted: Mapping[str, Any] = self.metadata.get("counters_since_delta_snapshot") or {}
+        # A channel without a version was never written.
+        return frozenset(counted) & frozenset(self.checkpoint["channel_versions"]) - frozenset(self.stored)
 
     @classmethod
     def from_checkpoint(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    DeltaChannelHistory,
     get_checkpoint_id,
     get_checkpoint_metadata,
 )
@@ -23,13 +25,15 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from dapr_bridge._contexts import Closing
 from dapr_bridge.errors import StateStoreError
 from dapr_bridge.reference import Reference
-from dapr_bridge.saver.documents import Memory, Place, ThreadDocuments, split_checkpoint
+from dapr_bridge.saver import copying, delta, reading, removal, writing
+from dapr_bridge.saver.documents import Documents, Memory, Place
 from dapr_bridge.saver.effects import Steps, arun, run
+from dapr_bridge.saver.lease import Leases
+from dapr_bridge.saver.listing import Search
 from dapr_bridge.saver.records import Codec
 from dapr_bridge.saver.sidecar import Patience
 from dapr_bridge.saver.store import StateStore
 
-_PAGE = 64
 _CACHE_BYTES = 32 << 20
 
 
@@ -62,11 +66,28 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         super().__init__(serde=serde or JsonPlusSerializer(allowed_msgpack_modules=tuple(allowed_types) or None))
         self.store = StateStore(store, address=address, patience=patience or Patience())
         self._memory = Memory(cache_bytes)
+        self._is_fenced = False
+
+    def fenced(self) -> Self:
+        """Return a view of this saver for a run that nobody else may drive, over the same connection and cache.
+
+        Its `put` succeeds only when the latest checkpoint of the namespace is the parent of the new one, or the new one
+        itself; else it raises `StaleWriterError`. This saver's own `put` stays free, as for a person's `update_state`
+        or fork.
+        """
+        view = copy.copy(self)
+        view._is_fenced = True
+        return view
 
     @property
-    def _documents(self) -> ThreadDocuments:
+    def leases(self) -> Leases:
+        """Leases in the same state store, such as one for each task, that two workers do not pay for it twice."""
+        return Leases(self.store)
+
+    @property
+    def _documents(self) -> Documents:
         # Made anew each time: LangGraph swaps the serializer on shallow copies of a saver.
-        return ThreadDocuments(self.store, Codec(self.serde), self._memory)
+        return Documents(self.store, Codec(self.serde), self._memory)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """Return a version above `current`; its random part keeps two branches of a thread apart."""
@@ -88,10 +109,10 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
         """List a thread's checkpoints, newest first."""
-        search = _Search(config, filter, before, limit)
+        search = Search(config, filter, before, limit)
         for place in run(self._places(search)):
-            for page in search.pages(run(self._documents.id_chunks(place))):
-                yield from search.matching(run(self._documents.checkpoints(place, page)))
+            for page in search.pages(run(self._documents.read_ids(place))):
+                yield from search.matching(run(reading.read_checkpoints(self._documents, place, page)))
 
     def put(
         self,
@@ -111,7 +132,31 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete a thread's checkpoints and writes."""
-        run(self._documents.delete_thread(str(thread_id)))
+        run(removal.delete_thread(self._documents, str(thread_id)))
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints and writes of runs, in whichever threads they are.
+
+        What later checkpoints' delta channels are rebuilt from stays, and is listed no more.
+        """
+        run(removal.delete_for_runs(self._documents, run_ids))
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy a thread's checkpoints and writes to another thread, beside those that it has."""
+        run(copying.copy_thread(self._documents, str(source_thread_id), str(target_thread_id)))
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Delete all checkpoints of threads (`"delete"`), or all but the latest of each namespace (`"keep_latest"`).
+
+        What the latest one's delta channels are rebuilt from stays, and is listed no more.
+        """
+        run(removal.prune(self._documents, map(str, thread_ids), strategy))
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Return what delta channels are rebuilt from at a checkpoint."""
+        return run(delta.read_history(self._documents, _place(config), get_checkpoint_id(config), channels))
 
     # ----- LangGraph's asynchronous methods -----------------------------------------------------------------------
 
@@ -128,10 +173,10 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """List a thread's checkpoints, newest first."""
-        search = _Search(config, filter, before, limit)
+        search = Search(config, filter, before, limit)
         for place in await arun(self._places(search)):
-            for page in search.pages(await arun(self._documents.id_chunks(place))):
-                for found in search.matching(await arun(self._documents.checkpoints(place, page))):
+            for page in search.pages(await arun(self._documents.read_ids(place))):
+                for found in search.matching(await arun(reading.read_checkpoints(self._documents, place, page))):
                     yield found
 
     async def aput(
@@ -152,7 +197,25 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread's checkpoints and writes."""
-        await arun(self._documents.delete_thread(str(thread_id)))
+        await arun(removal.delete_thread(self._documents, str(thread_id)))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints and writes of runs, as `delete_for_runs` does."""
+        await arun(removal.delete_for_runs(self._documents, run_ids))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy a thread's checkpoints and writes to another thread, as `copy_thread` does."""
+        await arun(copying.copy_thread(self._documents, str(source_thread_id), str(target_thread_id)))
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Delete checkpoints of threads, as `prune` does."""
+        await arun(removal.prune(self._documents, map(str, thread_ids), strategy))
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Return what delta channels are rebuilt from at a checkpoint."""
+        return await arun(delta.read_history(self._documents, _place(config), get_checkpoint_id(config), channels))
 
     # ----- values by reference ------------------------------------------------------------------------------------
 
@@ -162,7 +225,7 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         The first value saved under a name stays: an activity that is delivered twice saves the same value under the
         same name, such as `f"{instance_id}/input"`.
         """
-        await arun(self._documents.put_payload(name, value))
+        await arun(writing.put_payload(self._documents, name, value))
         return Reference(name=name)
 
     async def aget_value(self, reference: Reference) -> Any:
@@ -171,7 +234,7 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         Raises:
             StateStoreError: nothing is stored under that reference.
         """
-        found = await arun(self._documents.get_payload(reference.name))
+        found = await arun(reading.read_payload(self._documents, reference.name))
         if found is None:
             raise StateStoreError(f"state store {self.store.name!r} holds no value {reference.name!r}")
         return found[0]
@@ -193,12 +256,7 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
     # ----- steps --------------------------------------------------------------------------------------------------
 
     def _get_tuple(self, config: RunnableConfig) -> Steps[CheckpointTuple | None]:
-        place = _place(config)
-        checkpoint_id = get_checkpoint_id(config) or (yield from self._documents.latest_id(place))
-        if checkpoint_id is None:
-            return None
-        found = yield from self._documents.checkpoints(place, [checkpoint_id])
-        return found[0] if found else None
+        return reading.read_checkpoint(self._documents, _place(config), get_checkpoint_id(config))
 
     def _put(
         self,
@@ -209,69 +267,21 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
     ) -> Steps[RunnableConfig]:
         place = _place(config)
         kept = get_checkpoint_metadata(config, metadata)
-        record, values = split_checkpoint(checkpoint, kept, get_checkpoint_id(config), new_versions)
-        yield from self._documents.put_checkpoint(place, record, values)
+        record, values = writing.split_checkpoint(checkpoint, kept, get_checkpoint_id(config), new_versions)
+        yield from writing.put_checkpoint(self._documents, place, record, values, is_fenced=self._is_fenced)
         return place.config(checkpoint["id"])
 
     def _put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Steps[None]:
         checkpoint_id = config.get("configurable", {})["checkpoint_id"]
-        yield from self._documents.put_writes(_place(config), checkpoint_id, task_id, task_path, writes)
+        yield from writing.put_writes(self._documents, _place(config), checkpoint_id, task_id, task_path, writes)
 
-    def _places(self, search: _Search) -> Steps[Sequence[Place]]:
+    def _places(self, search: Search) -> Steps[Sequence[Place]]:
         if search.namespace is not None:
             return [Place(thread_id=search.thread_id, namespace=search.namespace)]
-        spaces = yield from self._documents.namespaces(search.thread_id)
+        spaces = yield from self._documents.read_namespaces(search.thread_id)
         return [Place(thread_id=search.thread_id, namespace=space) for space in spaces]
-
-
-class _Search:
-    """What a listing asks for."""
-
-    def __init__(
-        self,
-        config: RunnableConfig | None,
-        metadata: dict[str, Any] | None,
-        before: RunnableConfig | None,
-        limit: int | None,
-    ) -> None:
-        if config is None:
-            raise NotImplementedError("DaprSaver lists the checkpoints of one thread: pass its thread_id in the config")
-        configurable = config.get("configurable", {})
-        self.thread_id = str(configurable["thread_id"])
-        self.namespace: str | None = configurable.get("checkpoint_ns")
-        self._only = get_checkpoint_id(config)
-        self._before = get_checkpoint_id(before) if before else None
-        self._metadata = metadata or {}
-        self._left = limit
-
-    def pages(self, ids: Sequence[str]) -> Iterator[Sequence[str]]:
-        """Cut the ids that can match into pages, until the limit is reached."""
-        wanted = [each for each in ids if self._wants(each)]
-        for start in range(0, len(wanted), _PAGE):
-            if self._left is None:
-                yield wanted[start : start + _PAGE]
-            elif self._left > 0:
-                # With no filter, more than the limit need not be read.
-                size = _PAGE if self._metadata else min(_PAGE, self._left)
-                yield wanted[start : start + size]
-
-    def matching(self, tuples: Iterable[CheckpointTuple]) -> Iterator[CheckpointTuple]:
-        """Pick the checkpoints whose metadata match, counting them against the limit."""
-        for found in tuples:
-            metadata: Any = found.metadata
-            if any(metadata.get(name) != value for name, value in self._metadata.items()):
-                continue
-            if self._left is not None:
-                if self._left <= 0:
-                    return
-                self._left -= 1
-            yield found
-
-    def _wants(self, checkpoint_id: str) -> bool:
-        is_addressed = self._only is None or checkpoint_id == self._only
-        return is_addressed and (self._before is None or checkpoint_id < self._before)
 
 
 def _place(config: RunnableConfig) -> Place:

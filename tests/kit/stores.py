@@ -1,4 +1,4 @@
-"""State stores that tests start themselves: SQLite files and a Redis server."""
+"""State stores that tests start themselves: SQLite files, a Redis server, a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ metadata:
   name: {name}
 spec:
   type: {kind}
-  version: v1
+  version: {version}
   metadata:
 {metadata}
 """
 
 
-def write_component(folder: Path, name: str, kind: str, **metadata: str) -> None:
+SQLITE, REDIS, POSTGRES = "sqlite-state", "redis-state", "postgres-state"
+"""Names of the state stores on which the saver is tested."""
+
+ALL_STORES = (SQLITE, REDIS, POSTGRES)
+
+
+def write_component(folder: Path, name: str, kind: str, *, version: str = "v1", **metadata: str) -> None:
     """Write one component file."""
     rows = "\n".join(f'  - {{name: {key}, value: "{value}"}}' for key, value in metadata.items())
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.yaml").write_text(_COMPONENT.format(name=name, kind=kind, metadata=rows))
+    (folder / f"{name}.yaml").write_text(_COMPONENT.format(name=name, kind=kind, version=version, metadata=rows))
 
 
 def write_sqlite_store(folder: Path, name: str, database: Path, *, actors: bool = False) -> None:
@@ -54,3 +60,10 @@ def redis_server(folder: Path) -> Iterator[int]:
 def write_redis_store(folder: Path, name: str, port: int, *, actors: bool = False) -> None:
     """Write a state store over a Redis server on loopback."""
     write_component(folder, name, "state.redis", redisHost=f"127.0.0.1:{port}", actorStateStore=str(actors).lower())
+
+
+def write_postgres_store(folder: Path, name: str, url: str, *, actors: bool = False) -> None:
+    """Write a state store over a PostgreSQL database."""
+    write_component(
+        folder, name, "state.postgresql", version="v2", connectionString=url, actorStateStore=str(actors).lower()
+    )

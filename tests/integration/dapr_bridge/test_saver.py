@@ -16,11 +16,9 @@ from langgraph.types import Send
 
 from dapr_bridge import DaprSaver, Reference, StateStoreError
 from dapr_bridge.testing import ControlPlane, Sidecar
-from tests.kit.stores import write_sqlite_store
+from tests.kit.stores import ALL_STORES, write_sqlite_store
 
 pytestmark = pytest.mark.anyio
-
-STORES = ["sqlite-state", "redis-state"]
 
 
 class State(TypedDict, total=False):
@@ -45,7 +43,7 @@ def thread(name: str) -> dict[str, dict[str, str]]:
     return {"configurable": {"thread_id": name}}
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", ALL_STORES)
 async def test_a_graph_runs_alike_in_threads_and_on_the_event_loop(store: str, stores_sidecar: Sidecar) -> None:
     wanted = fan_out(5).compile(checkpointer=InMemorySaver()).invoke({"words": []}, thread("native"))
     with DaprSaver(store, address=stores_sidecar.address) as saver:
@@ -58,7 +56,7 @@ async def test_a_graph_runs_alike_in_threads_and_on_the_event_loop(store: str, s
     assert in_threads == on_the_loop == wanted == state.values
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", ALL_STORES)
 async def test_a_value_of_32_mb_comes_back_equal_and_is_deleted_with_all_its_parts(
     store: str, stores_sidecar: Sidecar
 ) -> None:
@@ -75,7 +73,7 @@ async def test_a_value_of_32_mb_comes_back_equal_and_is_deleted_with_all_its_par
     assert after.values == {}
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", ALL_STORES)
 @pytest.mark.parametrize("padding", [10, 5_000], ids=["small writes", "writes on both sides of what stands together"])
 async def test_two_attempts_of_a_task_are_never_mixed(store: str, padding: int, stores_sidecar: Sidecar) -> None:
     with DaprSaver(store, address=stores_sidecar.address) as saver:

@@ -11,11 +11,12 @@ from langgraph.store.memory import InMemoryStore
 
 from dapr_bridge import DaprStore
 from dapr_bridge.testing import Sidecar
+from tests.kit.stores import ALL_STORES
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["sqlite-state", "redis-state"])
+@pytest.fixture(params=ALL_STORES)
 def store(request: pytest.FixtureRequest, stores_sidecar: Sidecar) -> Iterator[DaprStore]:
     with DaprStore(request.param, address=stores_sidecar.address) as opened:
         yield opened

@@ -11,7 +11,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from dapr_bridge import ValueNotKeptError
 from dapr_bridge.saver import keys
 from dapr_bridge.saver.cache import DocumentCache
-from dapr_bridge.saver.records import CHUNK_IDS, Codec, Head, PendingWrites, TaskWrites, make_task_writes
+from dapr_bridge.saver.heads import CHUNK_IDS, Head
+from dapr_bridge.saver.records import Codec, PendingWrites, TaskWrites, make_task_writes
 
 
 @dataclass
@@ -88,6 +89,30 @@ def test_a_checkpoint_that_hangs_from_an_older_one_does_not_move_the_latest_back
     head = Head().with_checkpoint("5").with_checkpoint("3")
 
     assert (head.latest, head.ids) == ("5", ("5", "3"))
+
+
+def test_a_checkpoint_that_follows_the_latest_is_the_latest_though_its_clock_is_behind() -> None:
+    head = Head().with_checkpoint("5").with_checkpoint("3", follows_latest=True)
+
+    assert head.latest == "3"
+
+
+def test_a_head_comes_back_from_its_document() -> None:
+    head = Head(latest="2", ids=("1", "2"), chunks=4, first=3, run="r")
+
+    assert Head.from_document(head.to_document()) == head
+
+
+def test_a_head_that_knows_no_run_and_no_emptied_chunk_is_read() -> None:
+    assert Head.from_document({"latest": "1", "ids": ["1"], "chunks": 2}) == Head(latest="1", ids=("1",), chunks=2)
+
+
+def test_when_the_latest_is_taken_out_the_newest_that_remains_is_the_latest() -> None:
+    head = Head(latest="9", ids=("8", "9"), chunks=2, run="r")
+
+    assert head.without({"8", "9"}, others=("3", "7"), first=1) == Head(latest="7", chunks=2, first=1)
+    assert head.without({"8"}, others=(), first=2).latest == "9"
+    assert head.without({"8", "9"}, others=(), first=2).latest == ""
 
 
 def test_a_value_that_cannot_be_kept_is_named() -> None:

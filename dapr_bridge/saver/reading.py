@@ -1,0 +1,69 @@
+"""Read checkpoints as LangGraph wants them, and values by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langgraph.checkpoint.base import CheckpointTuple
+
+from dapr_bridge.saver import keys
+from dapr_bridge.saver.documents import Documents, Place
+from dapr_bridge.saver.effects import Steps
+from dapr_bridge.saver.records import CheckpointRecord, SavedWrite, TaskWrites
+
+
+def read_checkpoint(documents: Documents, place: Place, checkpoint_id: str | None) -> Steps[CheckpointTuple | None]:
+    """Read one checkpoint; the latest when no id is given."""
+    wanted = checkpoint_id or (yield from documents.read_head(place)).latest
+    if not wanted:
+        return None
+    found = yield from read_checkpoints(documents, place, [wanted])
+    return found[0] if found else None
+
+
+def read_checkpoints(documents: Documents, place: Place, ids: Sequence[str]) -> Steps[list[CheckpointTuple]]:
+    """Read checkpoints with their values and pending writes: two bulk reads for any number of them."""
+    records, pending = yield from documents.read_records_and_writes(place, ids)
+    value_keys = [key for record in records.values() for key in place.value_keys(record)]
+    apart_keys = {(each, task): place.apart_key(each, task) for each in records for task in pending[each].apart}
+    values, found = yield from documents.read_immutable(value_keys, *apart_keys.values())
+    tasks = {each: dict(pending[each].here) for each in records}
+    for (checkpoint_id, task_id), key in apart_keys.items():
+        writes = documents.task_writes(found.get(key))
+        if writes:
+            tasks[checkpoint_id][task_id] = writes
+    return [_tuple(documents, place, records[each], values, tasks[each]) for each in ids if each in records]
+
+
+def in_order(tasks: Mapping[str, TaskWrites]) -> list[tuple[str, SavedWrite]]:
+    """Return the writes of tasks with their task ids, in the order in which LangGraph applies them."""
+    ordered = sorted(tasks.items(), key=lambda item: (item[1].path, item[0]))
+    return [(task_id, write) for task_id, writes in ordered for write in writes.in_order()]
+
+
+def read_payload(documents: Documents, name: str) -> Steps[tuple[Any] | None]:
+    """Read a value by its name: a tuple of one, or None when there is none."""
+    key = keys.payload_key(name)
+    found = yield from documents.store.read([key])
+    return (documents.load(found[key]),) if key in found else None
+
+
+def _tuple(
+    documents: Documents,
+    place: Place,
+    record: CheckpointRecord,
+    values: Mapping[str, bytes],
+    tasks: Mapping[str, TaskWrites],
+) -> CheckpointTuple:
+    value_keys = {name: place.value_key(name, version) for name, version in record.stored.items()}
+    loaded = {name: documents.codec.load(values[key]) for name, key in value_keys.items() if key in values}
+    return CheckpointTuple(
+        config=place.config(record.checkpoint["id"]),
+        checkpoint=record.with_values(loaded),
+        metadata=record.metadata,
+        parent_config=place.config(record.parent_id) if record.parent_id else None,
+        pending_writes=[
+            (task_id, write.channel, documents.codec.load(write.data)) for task_id, write in in_order(tasks)
+        ],
+    )

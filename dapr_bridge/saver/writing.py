@@ -1,0 +1,193 @@
+"""Save checkpoints, the writes of tasks, and values by name; the fences stand here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
+
+from dapr_bridge.errors import StaleWriterError
+from dapr_bridge.saver import keys
+from dapr_bridge.saver.documents import Documents, Place, guard_of
+from dapr_bridge.saver.effects import Steps
+from dapr_bridge.saver.heads import Head
+from dapr_bridge.saver.records import INPUT_TASK, CheckpointRecord, PendingWrites, TaskWrites, make_task_writes
+from dapr_bridge.saver.runs import run_writes
+from dapr_bridge.saver.store import ABSENT, Document, Write
+
+# Each task that saves its writes rewrites those that stand with them.
+_MOST_TOGETHER = 16 * 1024
+
+
+def put_checkpoint(
+    documents: Documents, place: Place, record: CheckpointRecord, values: Mapping[str, Any], *, is_fenced: bool
+) -> Steps[None]:
+    """Save a checkpoint and the channel values that are new in it; the head moves last.
+
+    Raises:
+        StaleWriterError: `is_fenced`, and the head is neither the checkpoint's parent nor beyond this very checkpoint.
+    """
+    put = _Put(documents, place, record, _body(documents, place, record, values), is_fenced)
+    memory, store = documents.memory, documents.store
+    with memory.locks.hold(place.head_key) as turn:
+        yield turn.ready
+        sent_for = memory.heads.take(place.head_key)
+        expected = (yield from store.finish_read(place.head_key, sent_for)) if sent_for else {}
+        # What was sent for may be out of date: it lets a put pass, and never refuses one.
+        is_of_use = bool(expected) and not put.is_stale(documents.head(expected.get(place.head_key)))
+        try:
+            yield from store.update(put.keys, put.decide, expected=expected if is_of_use else None)
+        except StaleWriterError:
+            # Put long ago, and its id is in a chunk by now.
+            if record.checkpoint["id"] not in (yield from documents.read_ids(place)):
+                raise
+        memory.heads.put(place.head_key, store.start_read(place.head_key))
+    memory.unwritten.put(place.pending_key(record.checkpoint["id"]), {})
+    for write in put.body:
+        memory.documents.put(write.key, write.data or b"")
+
+
+def put_writes(
+    documents: Documents,
+    place: Place,
+    checkpoint_id: str,
+    task_id: str,
+    path: str,
+    writes: Sequence[tuple[str, Any]],
+) -> Steps[None]:
+    """Save what a task wrote; its first complete output wins, as one unit."""
+    codec, memory = documents.codec, documents.memory
+    new = make_task_writes(
+        [(channel, codec.dump(value, what=f"the write to channel {channel!r}")) for channel, value in writes], path
+    )
+    put = _PutWrites(
+        documents,
+        task_id,
+        new,
+        pending_key=place.pending_key(checkpoint_id),
+        apart_key=place.apart_key(checkpoint_id, task_id),
+    )
+    with memory.locks.hold(put.pending_key) as turn:
+        yield turn.ready
+        expected = memory.unwritten.take(put.pending_key)
+        yield from documents.store.update([put.apart_key, put.pending_key], put.decide, expected=expected)
+
+
+def put_payload(documents: Documents, name: str, value: Any) -> Steps[None]:
+    """Save a value under a name, once: the same name is the same value."""
+    key = keys.payload_key(name)
+    data = documents.codec.dump(value, what=f"the value {name!r}")
+    # Most often nobody has saved it before: it is written at once, and read only when that fails.
+    yield from documents.store.update(
+        [key], lambda found: [] if key in found else [Write(key, data, ABSENT)], expected={}
+    )
+
+
+def split_checkpoint(
+    checkpoint: Checkpoint, metadata: CheckpointMetadata, parent_id: str | None, changed: Mapping[str, Any]
+) -> tuple[CheckpointRecord, dict[str, Any]]:
+    """Part a checkpoint into its record and the values that are new in it."""
+    record = CheckpointRecord.from_checkpoint(checkpoint, metadata, parent_id)
+    values = {
+        name: value for name, value in checkpoint["channel_values"].items() if name in changed and name in record.stored
+    }
+    return record, values
+
+
+def namespace_writes(documents: Documents, place: Place, found: Mapping[str, Document]) -> list[Write]:
+    """Return the write that lists a namespace with its thread, if it is not yet listed."""
+    key = keys.thread_key(place.thread_id)
+    known = documents.load(found.get(key)) or []
+    if place.namespace in known:
+        return []
+    return [Write(key, documents.dump([*known, place.namespace]), guard_of(found, key))]
+
+
+def chunk_writes(documents: Documents, place: Place, old: Head, new: Head) -> list[Write]:
+    """Return the write of the chunk of ids that a head has filled, if it has."""
+    if new.chunks == old.chunks:
+        return []
+    (key,) = place.ids_keys([old.chunks])
+    return [Write(key, documents.dump(list(old.ids)))]
+
+
+@dataclass(frozen=True)
+class _Put:
+    """One checkpoint on its way."""
+
+    documents: Documents
+    place: Place
+    record: CheckpointRecord
+    body: Sequence[Write]
+    is_fenced: bool
+
+    @property
+    def keys(self) -> list[str]:
+        """What `decide` looks at."""
+        run_keys = [keys.run_key(self.record.run_id)] if self.record.run_id else []
+        return [self.place.head_key, keys.thread_key(self.place.thread_id), *run_keys]
+
+    def decide(self, found: Mapping[str, Document]) -> list[Write]:
+        place, documents = self.place, self.documents
+        old = documents.head(found.get(place.head_key))
+        if self.is_stale(old):
+            raise StaleWriterError(
+                thread_id=place.thread_id, namespace=place.namespace, parent=self.record.parent_id, latest=old.latest
+            )
+        new = old.with_checkpoint(self.record.checkpoint["id"], follows_latest=self.is_fenced)
+        runs: list[Write] = []
+        if self.record.run_id and old.run != self.record.run_id:
+            runs = run_writes(documents, [self.record.run_id], place.thread_id, found)
+            new = new.with_run(self.record.run_id)
+        # The list of namespaces was written before the head.
+        spaces = [] if place.head_key in found else namespace_writes(documents, place, found)
+        chunks = chunk_writes(documents, place, old, new)
+        moved = Write(place.head_key, documents.dump(new.to_document()), guard_of(found, place.head_key))
+        return [*runs, *self.body, *chunks, *spaces, moved]
+
+    def is_stale(self, head: Head) -> bool:
+        is_repeat = self.record.checkpoint["id"] in head.ids
+        return self.is_fenced and not is_repeat and head.latest != (self.record.parent_id or "")
+
+
+@dataclass(frozen=True)
+class _PutWrites:
+    """The writes of one task on their way."""
+
+    documents: Documents
+    task_id: str
+    new: TaskWrites
+    pending_key: str
+    apart_key: str
+
+    def decide(self, found: Mapping[str, Document]) -> list[Write]:
+        pending = self.documents.pending(found.get(self.pending_key))
+        # A document apart that is not noted is what an attempt left that was cut short, or is not done yet.
+        old = pending.here.get(self.task_id) or self.documents.task_writes(found.get(self.apart_key))
+        merged = old.merged_with(self.new, is_input=self.task_id == INPUT_TASK) if old else self.new
+        is_known = self.task_id in pending.here or self.task_id in pending.apart
+        if merged == old and is_known:
+            return []
+        together = len(found[self.pending_key].data) if self.pending_key in found else 0
+        if self.apart_key not in found and together + merged.size <= _MOST_TOGETHER:
+            return [self._save(pending.with_task(self.task_id, merged), found)]
+        data = self.documents.dump(merged.to_document())
+        saves = [Write(self.apart_key, data, guard_of(found, self.apart_key))] if merged != old else []
+        if self.task_id not in pending.apart:
+            saves.append(self._save(pending.with_task_apart(self.task_id), found))
+        return saves
+
+    def _save(self, pending: PendingWrites, found: Mapping[str, Document]) -> Write:
+        data = self.documents.dump(pending.to_document())
+        return Write(self.pending_key, data, guard_of(found, self.pending_key))
+
+
+def _body(documents: Documents, place: Place, record: CheckpointRecord, values: Mapping[str, Any]) -> list[Write]:
+    blobs = [
+        Write(place.value_key(name, record.stored[name]), documents.codec.dump(value, what=f"channel {name!r}"))
+        for name, value in values.items()
+    ]
+    key = place.checkpoint_key(record.checkpoint["id"])
+    return [*blobs, Write(key, documents.dump(record.to_document()))]
