@@ -137,7 +137,7 @@ async def test_a_value_saved_by_name_stays_what_it_was_first(stores_sidecar: Sid
             await saver.aget_value(Reference(name="nothing"))
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", ALL_STORES)
 @pytest.mark.parametrize("megabytes", [1, 5])
 async def test_a_large_value_saved_by_name_comes_back_equal(
     store: str, megabytes: int, stores_sidecar: Sidecar
