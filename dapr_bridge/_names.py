@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 
-def run_activity(graph: str) -> str:
-    """Name of the activity that runs a graph up to its end or an interrupt (unit `run`)."""
-    return f"{graph}.run"
+def advance_activity(graph: str) -> str:
+    """Name of the activity that runs a graph as far as its unit lets it: to the end, a question, or a fan-out.
+
+    LangGraph allows no colon in the name of a node, so no node's activity is called like this.
+    """
+    return f"{graph}:advance"
+
+
+def node_activity(graph: str, node: str) -> str:
+    """Name of the activity that runs one task of a node (unit `task`)."""
+    return f"{graph}.{node}"
 
 
 def graph_workflow(graph: str) -> str:

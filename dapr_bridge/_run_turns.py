@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from dapr_bridge._cancellation import CancelMarks, RunWatch
 from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, RunCall, ThreadClaims, Verdict
@@ -12,6 +13,8 @@ from dapr_bridge.errors import RunCancelledError, StateStoreError
 from dapr_bridge.saver.store import StateStore
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+
+T = TypeVar("T")
 
 
 class RunTurns:
@@ -39,10 +42,20 @@ class RunTurns:
                 outcome = RunOutcome(status="cancelled")
             case Claimed(attempt=attempt):
                 outcome = await self._work(call, lambda: work(attempt))
+        if outcome.status == "planned":
+            # The run is not over: its tasks come next, and its thread stays its own.
+            return outcome
         await self._claims.release(call, outcome)
         if outcome.status == "cancelled":
             await self._marks.remove(call.run_id)
         return outcome
+
+    async def watch(self, call: RunCall, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Do a part of a run whose turn it is; returns None when the run was stopped meanwhile."""
+        try:
+            return await self._watch.guard(call, work)
+        except RunCancelledError:
+            return None
 
     async def _claim(self, call: RunCall, *, if_busy: IfBusy) -> Verdict:
         pause = _FIRST_PAUSE

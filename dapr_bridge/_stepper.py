@@ -17,14 +17,16 @@ from langgraph.channels.base import BaseChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.errors import ErrorCode, GraphDrained, GraphRecursionError, create_error_message
 from langgraph.pregel import Pregel
-from langgraph.types import Command
+from langgraph.types import Command, StreamMode
 
 from dapr_bridge._fan_out import Announcement, FanOut
 from dapr_bridge._langgraph import StepsLeft, listening, resuming, steps_allowed
 from dapr_bridge._pending import PendingTasks, answers_of
+from dapr_bridge._task_events import Ear, OneTask
 from dapr_bridge._task_views import SettledView, TaskView
 
 Graph = Pregel[Any, Any, Any, Any]
+_Chunk = tuple[tuple[str, ...], str, Any]
 
 _MOST_PLANS = 256
 _LEVEL = "|"
@@ -85,6 +87,7 @@ class Stepper:
         graph: the graph, bound to its saver.
         fans_out: whether several tasks of one superstep are left to activities of their own.
         plans: the supersteps that this process has planned.
+        ear: what hears LangGraph's events, if anything does.
         arguments: more arguments for LangGraph's `astream`.
     """
 
@@ -94,6 +97,7 @@ class Stepper:
         *,
         fans_out: bool,
         plans: Plans | None = None,
+        ear: Ear | None = None,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
         self._saver = cast("BaseCheckpointSaver[Any]", graph.checkpointer)
@@ -102,6 +106,7 @@ class Stepper:
         self._arguments = dict(arguments or {})
         self._counts_steps = any(not isinstance(channel, BaseChannel) for channel in graph.channels.values())
         self._plans = plans or Plans()
+        self._ear = ear
         subgraphs = graph.get_subgraphs(recurse=True)
         self._memories = [path for path, each in subgraphs if isinstance(each, Pregel) and each.checkpointer is True]
 
@@ -141,7 +146,11 @@ class Stepper:
             fans_out=self._fans_out,
         )
         ended = await self._run(
-            self._graph, _with_answers(value, answers), self._within(config, head, last_step), FanOut(decision.decide)
+            self._graph,
+            _with_answers(value, answers),
+            self._within(config, head, last_step),
+            FanOut(decision.decide),
+            ear=self._ear,
         )
         if decision.is_exhausted:
             raise _recursion_error(steps_allowed(self._graph, config))
@@ -179,6 +188,7 @@ class Stepper:
             value,
             await self._called(task, self._within(config, head, last_step), checkpoint_id),
             FanOut(lambda announced: _announced_id(announced) != checkpoint_id),
+            ear=self._ear_for(others, checkpoint_id),
         )
         return "saved" if view.is_finished else "paused"
 
@@ -209,15 +219,31 @@ class Stepper:
             planned = self._plans.find(checkpoint_id)
         return planned or ()
 
-    async def _run(self, graph: Graph, value: Any, config: RunnableConfig, control: FanOut) -> _Ended:
+    def _ear_for(self, others: Collection[str], checkpoint_id: str) -> Ear | None:
+        if self._ear is None:
+            return None
+        has_cache = self._graph.cache is not None
+        return OneTask(self._ear, others=others, checkpoint_id=checkpoint_id, has_cache=has_cache)
+
+    async def _run(
+        self, graph: Graph, value: Any, config: RunnableConfig, control: FanOut, *, ear: Ear | None = None
+    ) -> _Ended:
         """Let LangGraph run until it ends or is stopped."""
         latest: Any = None
         arguments: dict[str, Any] = {"output_keys": self._graph.output_channels, **self._arguments}
+        modes: list[StreamMode] = list(ear.modes) if ear else ["values"]
+        subgraphs = ear is not None and ear.subgraphs
         heard = listening(config, control.stream)
-        stream = graph.astream(value, heard, stream_mode="values", durability="sync", control=control, **arguments)
+        stream = graph.astream(
+            value, heard, stream_mode=modes, subgraphs=subgraphs, durability="sync", control=control, **arguments
+        )
         try:
-            async for values in stream:
-                latest = values
+            async for chunk in stream:
+                namespace, mode, payload = cast("_Chunk", chunk if subgraphs else ((), *chunk))
+                if mode == "values" and not namespace:
+                    latest = payload
+                if ear:
+                    await ear.hear(namespace, mode, payload)
         except GraphDrained:
             if control.drain_reason is not None:
                 raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from types import TracebackType
+from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP
@@ -11,7 +12,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import StreamMode
 
 from dapr_bridge._event_keys import NAMING_MODES, EventKeys, Namespace, StreamedEvent
-from dapr_bridge._events import EventBus, EventPublisher, StreamRequest
+from dapr_bridge._events import EventBus, EventPublisher, EventSink, StreamRequest
 from dapr_bridge._names import RUN_METADATA
 from dapr_bridge._wire import Failure, RunRequest, decode_inline
 from dapr_bridge.reference import Reference
@@ -32,7 +33,8 @@ class RunStream:
         bus: where events go; None when this worker streams nothing.
         request: what is asked for.
         run_id: the run.
-        attempt: how many times it has begun or gone on.
+        attempt: how many times its source of events has begun or gone on.
+        source: what its events are from: the run, or one of its tasks.
     """
 
     def __init__(
@@ -44,12 +46,15 @@ class RunStream:
         request: RunRequest,
         run_id: str,
         attempt: int,
+        source: str = "run",
     ) -> None:
         self._graph, self._saver, self._request, self._attempt = graph, saver, request, attempt
         self._wanted = StreamRequest.from_json(request.stream) if request.stream else None
         self._publisher: EventPublisher | None = None
         if self._wanted and bus:
-            self._publisher = EventPublisher(bus, saver, topic=self._wanted.topic, run_id=run_id, attempt=attempt)
+            self._publisher = EventPublisher(
+                bus, saver, topic=self._wanted.topic, run_id=run_id, attempt=attempt, source=source
+            )
 
     @property
     def refusal(self) -> Failure | None:
@@ -66,14 +71,23 @@ class RunStream:
 
     async def run(self, value: Any, config: RunnableConfig) -> Any:
         """Run the graph; returns what `ainvoke` would, without the interrupts."""
-        given = await self._given()
-        if self._wanted and self._publisher:
-            output = await self._stream(value, config, given, self._wanted, self._publisher)
-        else:
-            output = await self._graph.ainvoke(value, config, durability="sync", **given)
-        return _without_interrupts(output)
+        arguments, listener = await self.arguments(), self.listener(config)
+        if listener is None:
+            return without_interrupts(await self._graph.ainvoke(value, config, durability="sync", **arguments))
+        latest: Any = None
+        stream = self._graph.astream(
+            value, config, stream_mode=listener.modes, subgraphs=listener.subgraphs, durability="sync", **arguments
+        )
+        async with listener:
+            async for chunk in stream:
+                namespace, mode, payload = cast("_Chunk", chunk if listener.subgraphs else ((), *chunk))
+                if mode == "values" and not namespace:
+                    latest = payload
+                await listener.hear(namespace, mode, payload)
+        return without_interrupts(latest)
 
-    async def _given(self) -> dict[str, Any]:
+    async def arguments(self) -> dict[str, Any]:
+        """Return what LangGraph is given beside input and config."""
         options = self._request.options
         given = {name: options[name] for name in _LANGGRAPH_OPTIONS if options.get(name) is not None}
         if self._request.context is None:
@@ -84,47 +98,54 @@ class RunStream:
             "context": await self._saver.aget_value(context) if isinstance(context, Reference) else context,
         }
 
-    async def _stream(
-        self,
-        value: Any,
-        config: RunnableConfig,
-        given: Mapping[str, Any],
-        wanted: StreamRequest,
-        publisher: EventPublisher,
-    ) -> Any:
-        latest: Any = None
-        keys = EventKeys(
-            self._saver.serde,
-            attempt=self._attempt,
-            finished=lambda namespace, each: self._finished(config, namespace, each),
-        )
+    def listener(self, config: RunnableConfig) -> Listener | None:
+        """Return what publishes the run's events, or None when nobody wants to see them."""
+        if self._wanted is None or self._publisher is None:
+            return None
+        return Listener(self._saver, self._publisher, wanted=self._wanted, config=config, attempt=self._attempt)
 
-        async def publish(events: list[StreamedEvent]) -> None:
-            for event in events:
-                if event.mode in wanted.modes:
-                    await publisher.emit(
-                        event.namespace, event.mode, _as_plain(event.mode, event.payload), key=event.key
-                    )
 
-        modes = cast("list[StreamMode]", sorted({*wanted.modes, *NAMING_MODES}))
-        stream = self._graph.astream(
-            value, config, stream_mode=modes, subgraphs=wanted.subgraphs, durability="sync", **given
-        )
-        try:
-            async for chunk in stream:
-                namespace, mode, payload = cast("_Chunk", chunk if wanted.subgraphs else ((), *chunk))
-                if mode == "values" and not namespace:
-                    latest = payload
-                await publish(await keys.name(namespace, mode, payload))
-        except Exception:
-            await publish(keys.rest())
-            raise
-        await publish(keys.rest())
-        return latest
+class Listener:
+    """Publishes what LangGraph streams, each event under its name.
 
-    async def _finished(self, config: RunnableConfig, namespace: Namespace, checkpoint_id: str) -> frozenset[str]:
+    An asynchronous context manager: leaving it, with an exception or without, tells what has waited for its name.
+
+    Attributes:
+        modes: the stream modes that it has to hear.
+        subgraphs: whether it has to hear subgraphs.
+    """
+
+    def __init__(
+        self, saver: DaprSaver, sink: EventSink, *, wanted: StreamRequest, config: RunnableConfig, attempt: int
+    ) -> None:
+        self.modes = cast("list[StreamMode]", sorted({*wanted.modes, *NAMING_MODES}))
+        self.subgraphs = wanted.subgraphs
+        self._saver, self._sink, self._wanted = saver, sink, frozenset(wanted.modes)
+        self._thread_id = config.get("configurable", {})["thread_id"]
+        self._keys = EventKeys(saver.serde, attempt=attempt, finished=self._finished)
+
+    async def hear(self, namespace: Namespace, mode: str, payload: Any) -> None:
+        """Take in one event."""
+        await self._publish(await self._keys.name(namespace, mode, payload))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, Exception):
+            await self._publish(self._keys.rest())
+
+    async def _publish(self, events: list[StreamedEvent]) -> None:
+        for event in events:
+            if event.mode in self._wanted:
+                payload = _as_plain(event.mode, event.payload)
+                await self._sink.emit(event.namespace, event.mode, payload, key=event.key)
+
+    async def _finished(self, namespace: Namespace, checkpoint_id: str) -> frozenset[str]:
         configurable = {
-            "thread_id": config.get("configurable", {})["thread_id"],
+            "thread_id": self._thread_id,
             "checkpoint_ns": "|".join(namespace),
             "checkpoint_id": checkpoint_id,
         }
@@ -162,7 +183,7 @@ def _without_mark(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {key: each for key, each in metadata.items() if key != RUN_METADATA}
 
 
-def _without_interrupts(output: Any) -> Any:
+def without_interrupts(output: Any) -> Any:
     """What `ainvoke` adds to a dictionary, or returns in place of another value."""
     if isinstance(output, dict) and _INTERRUPT in output:
         return {key: each for key, each in output.items() if key != _INTERRUPT} or None

@@ -95,6 +95,56 @@ def is_plain(value: Any) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a run stopped at a node."""
+
+    node: str | None
+    task_id: str | None
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """How far a run has come when it goes on after a fan-out.
+
+    Attributes:
+        checkpoint_id: the checkpoint whose tasks have run.
+        last_step: the last superstep that the run's recursion limit allows.
+        paused: tasks that have stopped at a breakpoint, or to ask something.
+        failure: why one of them failed.
+        events: how many events each source has published until now.
+    """
+
+    checkpoint_id: str
+    last_step: int
+    paused: Sequence[str] = ()
+    failure: Failure | None = None
+    events: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what history records."""
+        return {
+            "checkpoint_id": self.checkpoint_id,
+            "last_step": self.last_step,
+            "paused": list(self.paused),
+            "failure": asdict(self.failure) if self.failure else None,
+            "events": dict(self.events),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Stage:
+        """Rebuild a stage."""
+        return cls(
+            checkpoint_id=record["checkpoint_id"],
+            last_step=record["last_step"],
+            paused=tuple(record["paused"]),
+            failure=_failure(record),
+            events=record["events"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """A wish to run a graph on a thread.
 
@@ -108,6 +158,7 @@ class RunRequest:
         stream: what to publish while the run goes on (see `_events.StreamRequest`), or None.
         options: LangGraph's `output_keys`, `interrupt_before`, `interrupt_after`, and `if_busy`, where given.
         context: LangGraph's static context, or None.
+        stage: how far the run has come, when it goes on after a fan-out (unit `task`); None when it begins.
     """
 
     graph: str
@@ -119,10 +170,13 @@ class RunRequest:
     stream: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     context: Payload | None = None
+    stage: Stage | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what history records; later fields only where they say something."""
         later = {"stream": self.stream, "options": dict(self.options), "context": self.context}
+        if self.stage:
+            later["stage"] = self.stage.to_json()
         return {
             "graph": self.graph,
             "thread_id": self.thread_id,
@@ -146,17 +200,32 @@ class RunRequest:
             stream=record.get("stream"),
             options=record.get("options") or {},
             context=record.get("context"),
+            stage=Stage.from_json(record["stage"]) if record.get("stage") else None,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a run stopped at a node."""
+class TaskOrder:
+    """A task that is to run in an activity of its own.
 
-    node: str | None
-    task_id: str | None
-    error_type: str
-    message: str
+    Attributes:
+        id: LangGraph's id of the task.
+        node: the node that it runs.
+        answers: the answers to what it has asked, by interrupt id; None when there are none.
+    """
+
+    id: str
+    node: str
+    answers: Payload | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what history records."""
+        return {"id": self.id, "node": self.node, **({"answers": self.answers} if self.answers else {})}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> TaskOrder:
+        """Rebuild an order."""
+        return cls(id=record["id"], node=record["node"], answers=record.get("answers"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,25 +234,41 @@ class RunOutcome:
 
     Attributes:
         status: finished, interrupted (waits for an answer or at a breakpoint), failed, busy (it never began, for
-            another run has the thread), cancelled, or refused (the worker cannot do what the request asks).
+            another run has the thread), cancelled, refused (the worker cannot do what the request asks), or planned
+            (it goes on when `tasks` have run).
         checkpoint_id: the thread's latest checkpoint.
         output: LangGraph's output, or a reference to it.
         interrupts: the questions that wait: id, and value as payload.
         failure: what went wrong, of a failed or refused run.
         holder: the run that has the thread, of a busy one.
         events: how many events each source has published (see `_events.EventPublisher`).
+        run_id: the run, of a planned one.
+        last_step: the last superstep that its recursion limit allows, of a planned one.
+        tasks: what is to run next, each in an activity of its own.
     """
 
-    status: Literal["finished", "interrupted", "failed", "busy", "cancelled", "refused"]
+    status: Literal["finished", "interrupted", "failed", "busy", "cancelled", "refused", "planned"]
     checkpoint_id: str = ""
     output: Payload | None = None
     interrupts: Sequence[Mapping[str, Any]] = ()
     failure: Failure | None = None
     holder: str = ""
     events: Mapping[str, int] = field(default_factory=dict[str, int])
+    run_id: str = ""
+    last_step: int = 0
+    tasks: Sequence[TaskOrder] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what history records."""
+        """Return what history records; of a plan, what the workflow needs."""
+        if self.status == "planned":
+            return {
+                "status": self.status,
+                "checkpoint_id": self.checkpoint_id,
+                "events": dict(self.events),
+                "run_id": self.run_id,
+                "last_step": self.last_step,
+                "tasks": [each.to_json() for each in self.tasks],
+            }
         return {
             "status": self.status,
             "checkpoint_id": self.checkpoint_id,
@@ -197,13 +282,84 @@ class RunOutcome:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> RunOutcome:
         """Rebuild an outcome."""
-        failure = record.get("failure")
         return cls(
             status=record["status"],
             checkpoint_id=record.get("checkpoint_id", ""),
             output=record.get("output"),
             interrupts=record.get("interrupts") or (),
-            failure=Failure(**failure) if failure else None,
+            failure=_failure(record),
             holder=record.get("holder", ""),
             events=record.get("events") or {},
+            run_id=record.get("run_id", ""),
+            last_step=record.get("last_step", 0),
+            tasks=tuple(TaskOrder.from_json(each) for each in record.get("tasks", ())),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRequest:
+    """A wish to run one task of a superstep.
+
+    Attributes:
+        run: the run that it is part of, without its input.
+        checkpoint_id: the checkpoint that its superstep follows.
+        last_step: the last superstep that the run's recursion limit allows.
+        task: the task.
+    """
+
+    run: RunRequest
+    checkpoint_id: str
+    last_step: int
+    task: TaskOrder
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what history records."""
+        return {
+            "run": self.run.to_json(),
+            "checkpoint_id": self.checkpoint_id,
+            "last_step": self.last_step,
+            "task": self.task.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> TaskRequest:
+        """Rebuild a request."""
+        return cls(
+            run=RunRequest.from_json(record["run"]),
+            checkpoint_id=record["checkpoint_id"],
+            last_step=record["last_step"],
+            task=TaskOrder.from_json(record["task"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOutcome:
+    """How one task ended; its results are in the saver.
+
+    Attributes:
+        status: saved, paused (it waits for an answer or stands at a breakpoint within), stale (its superstep was over),
+            failed, or cancelled with its run.
+        failure: what went wrong, of a failed task.
+        events: how many events it has published.
+    """
+
+    status: Literal["saved", "paused", "stale", "failed", "cancelled"]
+    failure: Failure | None = None
+    events: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what history records."""
+        said: dict[str, Any] = {"status": self.status}
+        if self.failure:
+            said["failure"] = asdict(self.failure)
+        return {**said, "events": dict(self.events)} if self.events else said
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> TaskOutcome:
+        """Rebuild an outcome."""
+        return cls(status=record["status"], failure=_failure(record), events=record.get("events") or {})
+
+
+def _failure(record: Mapping[str, Any]) -> Failure | None:
+    failure = record.get("failure")
+    return Failure(**failure) if failure else None

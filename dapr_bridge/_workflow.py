@@ -1,22 +1,115 @@
-"""The workflow that runs a graph on its own; replayed from history, it runs no graph code."""
+"""What workflows do to run a graph; replayed from history, it runs no graph code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dapr.ext.workflow import DaprWorkflowContext
+from dapr.ext.workflow import DaprWorkflowContext, when_all, when_any
 
 from dapr_bridge import _names
-from dapr_bridge._wire import RunRequest
+from dapr_bridge._wire import Payload, RunOutcome, RunRequest, Stage, TaskOrder, TaskOutcome, TaskRequest
+
+_NO_INPUT: Payload = {"json": None}
+
+# A history of some thousand events is replayed in milliseconds; the next instance begins with none.
+_MOST_ACTIVITIES = 500
+
+Steps = Generator[Any, Any, RunOutcome]
 
 
-def graph_workflow(name: str) -> Callable[[DaprWorkflowContext, dict[str, Any]], Generator[Any, Any, dict[str, Any]]]:
-    """Return the workflow function of one graph."""
+@dataclass(kw_only=True)
+class Drive:
+    """Drives a run: `outcome = yield from Drive(ctx=ctx, request=request).steps()`.
 
-    def run_graph(ctx: DaprWorkflowContext, record: dict[str, Any]) -> Generator[Any, Any, dict[str, Any]]:
-        request = RunRequest.from_json(record)
-        outcome: dict[str, Any] = yield ctx.call_activity(_names.run_activity(name), input=request.to_json())
+    Attributes:
+        ctx: the workflow's context.
+        request: what is asked for.
+        app_id: the app that hosts the graph, when it is not this one.
+        activities: how many activities it has asked for until now.
+    """
+
+    ctx: DaprWorkflowContext
+    request: RunRequest
+    app_id: str | None = None
+    activities: int = field(default=0, init=False)
+
+    def steps(self) -> Steps:
+        """Run to the end or a question, going on after each fan-out."""
+        outcome = yield from self.advance(self.request)
+        while outcome.status == "planned":
+            outcome = yield from self.advance((yield from self.fan_out(outcome)))
         return outcome
 
+    def advance(self, request: RunRequest) -> Steps:
+        """Let the run go as far as one activity may."""
+        self.activities += 1
+        activity = _names.advance_activity(request.graph)
+        record = yield self.ctx.call_activity(activity, input=request.to_json(), app_id=self.app_id)
+        return RunOutcome.from_json(record)
+
+    def fan_out(self, plan: RunOutcome) -> Generator[Any, Any, RunRequest]:
+        """Run the planned tasks, and return the request that goes on after them."""
+        self.activities += len(plan.tasks)
+        ends = yield from self._run_all(plan)
+        failure = next((end.failure for end in ends if end.failure), None)
+        stage = Stage(
+            checkpoint_id=plan.checkpoint_id,
+            last_step=plan.last_step,
+            paused=[task.id for task, end in zip(plan.tasks, ends, strict=True) if end.status == "paused"],
+            failure=failure,
+            events=_sum_of(plan, ends),
+        )
+        return replace(self._without_input(plan), stage=stage)
+
+    def _run_all(self, plan: RunOutcome) -> Generator[Any, Any, Sequence[TaskOutcome]]:
+        at_once = self.request.config.get("max_concurrency") or len(plan.tasks)
+        if len(plan.tasks) <= at_once:
+            records = yield when_all([self._start(plan, task) for task in plan.tasks])
+            return [TaskOutcome.from_json(each) for each in records]
+        return (yield from self._run_some_at_once(plan, at_once))
+
+    def _run_some_at_once(self, plan: RunOutcome, at_once: int) -> Generator[Any, Any, Sequence[TaskOutcome]]:
+        started: list[Any] = []
+        for task in plan.tasks:
+            running = [each for each in started if not each.is_complete]
+            if len(running) >= at_once:
+                yield when_any(running)
+            started.append(self._start(plan, task))
+        yield when_all(started)
+        return [TaskOutcome.from_json(each.get_result()) for each in started]
+
+    def _start(self, plan: RunOutcome, task: TaskOrder) -> Any:
+        order = TaskRequest(
+            run=self._without_input(plan), checkpoint_id=plan.checkpoint_id, last_step=plan.last_step, task=task
+        )
+        activity = _names.node_activity(self.request.graph, task.node)
+        return self.ctx.call_activity(activity, input=order.to_json(), app_id=self.app_id)
+
+    def _without_input(self, plan: RunOutcome) -> RunRequest:
+        return replace(self.request, run_id=plan.run_id, input=_NO_INPUT)
+
+
+def graph_workflow(name: str) -> Callable[[DaprWorkflowContext, dict[str, Any]], Generator[Any, Any, Any]]:
+    """Return the workflow function of one graph."""
+
+    def run_graph(ctx: DaprWorkflowContext, record: dict[str, Any]) -> Generator[Any, Any, Any]:
+        drive = Drive(ctx=ctx, request=RunRequest.from_json(record))
+        outcome = yield from drive.advance(drive.request)
+        while outcome.status == "planned":
+            request = yield from drive.fan_out(outcome)
+            if drive.activities >= _MOST_ACTIVITIES:
+                ctx.continue_as_new(request.to_json())
+                return None
+            outcome = yield from drive.advance(request)
+        return outcome.to_json()
+
     return run_graph
+
+
+def _sum_of(plan: RunOutcome, ends: Sequence[TaskOutcome]) -> dict[str, int]:
+    events = dict(plan.events)
+    for end in ends:
+        events.update(end.events)
+    return events

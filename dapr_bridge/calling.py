@@ -11,8 +11,8 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import Interrupt
 
-from dapr_bridge import _names
 from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest, decode_inline, encode_inline
+from dapr_bridge._workflow import Drive
 from dapr_bridge.errors import CallRefusedError, GraphFailedError, RunCancelledError, ThreadBusyError
 from dapr_bridge.reference import Reference
 
@@ -78,7 +78,7 @@ def call_graph(
         options=_options(if_busy=if_busy, app_id=app_id),
     )
     try:
-        record = yield ctx.call_activity(_names.run_activity(graph), input=request.to_json(), app_id=app_id)
+        outcome = yield from Drive(ctx=ctx, request=request, app_id=app_id).steps()
     except TaskFailedError as error:
         raise GraphFailedError(
             graph=graph,
@@ -88,7 +88,7 @@ def call_graph(
             error_type=error.details.error_type,
             message=error.details.message,
         ) from error
-    return to_result(request, RunOutcome.from_json(record), serde)
+    return to_result(request, outcome, serde)
 
 
 def _options(*, if_busy: IfBusy, app_id: str | None) -> dict[str, Any]:

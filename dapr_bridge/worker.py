@@ -9,17 +9,19 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from dapr.ext.workflow import WorkflowRuntime
 from dapr.ext.workflow.logger import LoggerOptions
+from langgraph.channels import UntrackedValue
 from langgraph.channels.base import BaseChannel
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
 from dapr_bridge import _names
-from dapr_bridge._activities import GraphRunner, LiveRuns
+from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._events import EventBus
+from dapr_bridge._graph_runs import GraphRuns, Unit
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._workflow import graph_workflow
 from dapr_bridge._workflows import Workflows
@@ -39,7 +41,8 @@ class GraphWorker:
         graphs: compiled graphs by name, without a checkpointer of their own.
         saver: where their state is kept.
         store: LangGraph store for `runtime.store`; a graph compiled with one keeps its own.
-        unit: what an activity is; `run`: a whole run up to its end or an interrupt.
+        unit: what an activity is, for all graphs or by name. `run`: a whole run up to its end or a question. `task`:
+            one node execution, where several of a superstep run at once; those that run alone share an activity.
         address: the sidecar's gRPC address, `host:port`; Dapr's own settings when not given.
         events: the pub/sub component over which runs stream; None: this worker streams nothing.
 
@@ -53,26 +56,29 @@ class GraphWorker:
         graphs: Mapping[str, Pregel[Any, Any, Any, Any]],
         saver: DaprSaver,
         store: BaseStore | None = None,
-        unit: Literal["run"] = "run",
+        unit: Unit | Mapping[str, Unit] = "run",
         address: str | None = None,
         events: str | None = "message-pubsub",
     ) -> None:
+        self._units: Mapping[str, Unit] = unit if isinstance(unit, Mapping) else dict.fromkeys(graphs, unit)
         for name, graph in graphs.items():
-            _check(name, graph)
-        self.unit = unit
+            _check(name, graph, unit=self.unit(name))
         host, _, port = (address or "").rpartition(":")
         # Without one, the SDK adds a handler of its own for each runtime, beside the application's.
         quiet = LoggerOptions(log_handler=logging.NullHandler())
         self.runtime = WorkflowRuntime(host=host or None, port=port or None, logger_options=quiet)
         self._graphs = {name: _bind(graph, saver, store) for name, graph in graphs.items()}
-        self._live = LiveRuns()
+        self._live = LiveWork()
         self._workflows = Workflows(address)
         self._bus = EventBus(events, address=address) if events else None
         turns = RunTurns(saver.store, self._workflows.is_live)
         for name, graph in self._graphs.items():
-            runner = GraphRunner(name=name, graph=graph, saver=saver, live=self._live, turns=turns, bus=self._bus)
-            self.runtime.register_activity(runner.activity(), name=_names.run_activity(name))
-            self.runtime.register_workflow(graph_workflow(name), name=_names.graph_workflow(name))
+            runs = GraphRuns(graph=graph, saver=saver, unit=self.unit(name), bus=self._bus)
+            self._register(name, GraphActivities(runs=runs, live=self._live, turns=turns))
+
+    def unit(self, name: str) -> Unit:
+        """Return the unit in which a graph runs."""
+        return self._units.get(name, "run")
 
     def graph(self, name: str) -> Pregel[Any, Any, Any, Any]:
         """Return a hosted graph, bound to the worker's saver and store.
@@ -88,6 +94,13 @@ class GraphWorker:
     def fingerprints(self) -> dict[str, str]:
         """Return a hash of each graph's shape: its nodes, what triggers them, its channels."""
         return {name: _fingerprint(graph) for name, graph in self._graphs.items()}
+
+    def _register(self, name: str, activities: GraphActivities) -> None:
+        self.runtime.register_activity(activities.advance(), name=_names.advance_activity(name))
+        self.runtime.register_workflow(graph_workflow(name), name=_names.graph_workflow(name))
+        # In both units: the run of an earlier release may have planned some.
+        for node in self._graphs[name].nodes:
+            self.runtime.register_activity(activities.run_node(), name=_names.node_activity(name, node))
 
     def start(self) -> None:
         """Connect to the sidecar and take work; returns when the connection stands."""
@@ -120,7 +133,7 @@ class GraphWorker:
         await asyncio.to_thread(self.stop)
 
 
-def _check(name: str, graph: Pregel[Any, Any, Any, Any]) -> None:
+def _check(name: str, graph: Pregel[Any, Any, Any, Any], *, unit: Unit) -> None:
     """Refuse, by name, what cannot be kept."""
     if not _NAME.fullmatch(name):
         raise GraphRefusedError(f"graph name {name!r}: use letters, digits, '_' and '-', starting with a letter")
@@ -128,6 +141,12 @@ def _check(name: str, graph: Pregel[Any, Any, Any, Any]) -> None:
         raise GraphRefusedError(
             f"graph {name!r} is compiled with checkpointer={graph.checkpointer!r}: compile it without, "
             "the worker's DaprSaver takes that place"
+        )
+    untracked = sorted(each for each, channel in graph.channels.items() if isinstance(channel, UntrackedValue))
+    if unit == "task" and untracked:
+        raise GraphRefusedError(
+            f"graph {name!r}: channel {untracked[0]!r} is an UntrackedValue, which is not saved and so does not reach "
+            "the activities of unit 'task': use unit='run', or an ordinary channel"
         )
     for path in _subgraphs_without_checkpoints(graph):
         raise GraphRefusedError(

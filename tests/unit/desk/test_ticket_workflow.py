@@ -37,7 +37,7 @@ class Desk:
         self.retried = True
 
     def __call__(self, name: str, given: Any) -> Any:
-        if name.endswith(".run"):
+        if name.endswith(":advance"):
             left = self.graphs.get(name, [])
             return left.pop(0) if left else FINISHED
         answers = {
@@ -73,9 +73,9 @@ def test_an_approved_solution_reaches_the_customer(run: WorkflowRun) -> None:
     }
     assert run.names() == [
         steps.OPEN_TICKET,
-        "triage.run",
+        "triage:advance",
         steps.RECORD_TRIAGE,
-        "expert.run",
+        "expert:advance",
         steps.RECORD_PROPOSAL,
         steps.LOOK_UP_DECISION,
         steps.NOTIFY_CUSTOMER,
@@ -86,7 +86,7 @@ def test_an_approved_solution_reaches_the_customer(run: WorkflowRun) -> None:
 
 def test_history_carries_references_and_no_text(run: WorkflowRun) -> None:
     run.to_end()
-    triage, expert = run.named("triage.run")[0], run.named("expert.run")[0]
+    triage, expert = run.named("triage:advance")[0], run.named("expert:advance")[0]
     assert (triage["input"], triage["thread_id"]) == ({"reference": "T-1/triage/input"}, "T-1/triage")
     assert (expert["input"], expert["thread_id"]) == ({"reference": "T-1/expert/1/input"}, "T-1/expert/1")
 
@@ -94,7 +94,7 @@ def test_history_carries_references_and_no_text(run: WorkflowRun) -> None:
 def test_who_is_not_entitled_is_told_and_nothing_else_is_spent(run: WorkflowRun, desk: Desk) -> None:
     desk.entitled = False
     assert run.to_end()["outcome"] == "declined"
-    assert run.named("expert.run") == []
+    assert run.named("expert:advance") == []
     assert run.named(steps.NOTIFY_CUSTOMER) == [{"ticket_id": "T-1", "outcome": "declined", "decision": "declined"}]
 
 
@@ -127,15 +127,15 @@ def test_a_decision_whose_event_was_lost_is_found_all_the_same(run: WorkflowRun,
 def test_a_rejection_goes_back_to_the_expert_in_a_thread_of_its_own(run: WorkflowRun, desk: Desk) -> None:
     desk.verdicts = {1: "rejected", 2: "approved"}
     assert run.to_end()["notification_key"] == "ticket-T-1:round-2"
-    assert [call["thread_id"] for call in run.named("expert.run")] == ["T-1/expert/1", "T-1/expert/2"]
-    assert run.named("expert.run")[1]["input"] == {"reference": "T-1/expert/2/input"}
+    assert [call["thread_id"] for call in run.named("expert:advance")] == ["T-1/expert/1", "T-1/expert/2"]
+    assert run.named("expert:advance")[1]["input"] == {"reference": "T-1/expert/2/input"}
     assert run.named(steps.SEND_BACK) == [{"ticket_id": "T-1", "round": 1}]
 
 
 def test_after_too_many_rejections_the_ticket_is_escalated(run: WorkflowRun, desk: Desk) -> None:
     desk.verdicts = dict.fromkeys(range(1, 9), "rejected")
     assert run.to_end()["outcome"] == "escalated"
-    assert len(run.named("expert.run")) == 3
+    assert len(run.named("expert:advance")) == 3
     assert run.named(steps.NOTIFY_CUSTOMER)[0]["decision"] == "round-3"
 
 
@@ -170,7 +170,7 @@ def test_a_long_wait_keeps_a_short_history(run: WorkflowRun, desk: Desk) -> None
 
 
 def test_a_graph_that_fails_waits_for_a_retry_and_goes_on_as_the_same_run(run: WorkflowRun, desk: Desk) -> None:
-    desk.graphs["triage.run"] = [FAILED]
+    desk.graphs["triage:advance"] = [FAILED]
     desk.retried = False
 
     def retry(event: str) -> None:
@@ -189,20 +189,20 @@ def test_a_graph_that_fails_waits_for_a_retry_and_goes_on_as_the_same_run(run: W
         "error_type": "ModelUnavailableError",
         "message": "HTTP 500",
     }
-    calls = run.named("triage.run")
+    calls = run.named("triage:advance")
     assert len(calls) == 2
     assert {(call["thread_id"], call["run_id"]) for call in calls} == {("T-1/triage", "T-1/triage")}
     assert "needs_attention" in run.context.statuses
 
 
 def test_each_failure_of_one_graph_is_a_failure_of_its_own(run: WorkflowRun, desk: Desk) -> None:
-    desk.graphs["expert.run"] = [FAILED, FAILED]
+    desk.graphs["expert:advance"] = [FAILED, FAILED]
     assert run.to_end()["outcome"] == "solved"
     assert [call["step"] for call in run.named(steps.NOTE_FAILURE)] == ["T-1/expert/1#1.1", "T-1/expert/1#1.2"]
 
 
 def test_a_ticket_that_waits_for_weeks_for_its_retry_keeps_a_short_history(run: WorkflowRun, desk: Desk) -> None:
-    desk.graphs["triage.run"] = [FAILED]
+    desk.graphs["triage:advance"] = [FAILED]
     desk.retried = False
     enough = run.context.current_utc_datetime + timedelta(days=60)
 
@@ -216,6 +216,6 @@ def test_a_ticket_that_waits_for_weeks_for_its_retry_keeps_a_short_history(run: 
 
 def test_an_endless_error_message_does_not_fill_the_history(run: WorkflowRun, desk: Desk) -> None:
     failure = {**FAILED["failure"], "message": "x" * 100_000}  # pyright: ignore[reportGeneralTypeIssues]
-    desk.graphs["triage.run"] = [{"status": "failed", "failure": failure}]
+    desk.graphs["triage:advance"] = [{"status": "failed", "failure": failure}]
     run.to_end()
     assert len(run.named(steps.NOTE_FAILURE)[0]["message"]) == 2000

@@ -1,0 +1,230 @@
+"""One graph's runs: where a run stands, how it goes on, and how it has ended."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.pregel import Pregel
+from langgraph.types import StateSnapshot
+
+from dapr_bridge import _names
+from dapr_bridge._events import EventBus
+from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
+from dapr_bridge._streaming import RunStream, without_checkpoint, without_interrupts
+from dapr_bridge._task_events import Ear
+from dapr_bridge._wire import (
+    Failure,
+    Payload,
+    RunOutcome,
+    RunRequest,
+    TaskOrder,
+    TaskOutcome,
+    TaskRequest,
+    decode_inline,
+    fits_inline,
+)
+from dapr_bridge.errors import StateStoreError
+from dapr_bridge.reference import Reference
+from dapr_bridge.saver import DaprSaver
+
+logger = logging.getLogger(__name__)
+
+Unit = Literal["run", "task"]
+
+_BY_HAND = frozenset({"update", "fork"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphRuns:
+    """Runs one graph on its saver, from wherever its thread stands.
+
+    Attributes:
+        graph: the graph, bound to its saver.
+        saver: its saver.
+        unit: whether an activity goes to the end, or leaves parallel tasks to activities of their own.
+        bus: where events go; None when this worker streams nothing.
+        plans: the supersteps that this worker has planned.
+    """
+
+    graph: Pregel[Any, Any, Any, Any]
+    saver: DaprSaver
+    unit: Unit = "run"
+    bus: EventBus | None = None
+    plans: Plans = field(default_factory=Plans)
+
+    async def advance(self, request: RunRequest, run_id: str, attempt: int) -> RunOutcome:
+        """Go on with a run, and tell how far it has come."""
+        stream = self._stream(request, run_id, attempt=attempt)
+        if stream.refusal:
+            return RunOutcome(status="refused", failure=stream.refusal)
+        addressed = self._config(request, run_id)
+        # A run that was told to begin at an old checkpoint is read, and gone on with, where it stands.
+        latest = without_checkpoint(addressed)
+        before = request.stage.events if request.stage else {}
+        try:
+            if request.stage and request.stage.failure:
+                stands_at = request.stage.checkpoint_id
+                outcome = RunOutcome(status="failed", checkpoint_id=stands_at, failure=request.stage.failure)
+            else:
+                outcome = await self._go_on(request, run_id, stream, addressed, latest)
+        except StateStoreError:
+            raise
+        except Exception as error:
+            logger.info("run failed", exc_info=error, extra={"thread_id": request.thread_id, "run_id": run_id})
+            outcome = await self._failed(error, latest)
+        return replace(outcome, events={**before, **stream.counts})
+
+    async def run_task(self, request: TaskRequest, run_id: str) -> TaskOutcome:
+        """Run one task of a superstep, and tell how it has ended."""
+        # Nobody counts how often a task is delivered; its events only have to be told apart.
+        attempt = random.randrange(1 << 31)  # noqa: S311 - a name, not a secret
+        stream = self._stream(request.run, run_id, attempt=attempt, source=request.task.id)
+        config = without_checkpoint(self._config(request.run, run_id))
+        answers = await self._value(request.task.answers) if request.task.answers else {}
+        task = PlannedTask(id=request.task.id, node=request.task.node, answers=answers)
+        try:
+            listener = stream.listener(config)
+            stepper = self._stepper(await stream.arguments(), listener)
+            async with listener or nullcontext():
+                status = await stepper.run_task(
+                    task, config, checkpoint_id=request.checkpoint_id, last_step=request.last_step
+                )
+        except StateStoreError:
+            raise
+        except Exception as error:
+            where = {"thread_id": request.run.thread_id, "run_id": run_id, "node": task.node}
+            logger.info("task failed", exc_info=error, extra=where)
+            return TaskOutcome(
+                status="failed", failure=_failure(error, node=task.node, task_id=task.id), events=stream.counts
+            )
+        return TaskOutcome(status=status, events=stream.counts)
+
+    # ----- going on -----------------------------------------------------------------------------------------------
+
+    async def _go_on(
+        self,
+        request: RunRequest,
+        run_id: str,
+        stream: RunStream,
+        addressed: RunnableConfig,
+        latest: RunnableConfig,
+    ) -> RunOutcome:
+        is_begun = request.stage is not None or await self._is_begun(run_id, latest)
+        value = None if is_begun else await self._value(request.input)
+        config = latest if is_begun else addressed
+        # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
+        if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
+            return await self._ended(await stream.run(value, config), run_id, latest)
+        advance = await self._step(request, stream, value, config, is_new=not is_begun)
+        if not advance.tasks:
+            return await self._ended(without_interrupts(advance.output), run_id, latest)
+        return RunOutcome(
+            status="planned",
+            checkpoint_id=advance.checkpoint_id,
+            run_id=run_id,
+            last_step=advance.last_step,
+            tasks=[await self._order(task, run_id) for task in advance.tasks],
+        )
+
+    async def _step(
+        self, request: RunRequest, stream: RunStream, value: Any, config: RunnableConfig, *, is_new: bool
+    ) -> Advance:
+        listener = stream.listener(config)
+        stepper = self._stepper(await stream.arguments(), listener)
+        last_step = request.stage.last_step if request.stage else None
+        paused = request.stage.paused if request.stage else ()
+        async with listener or nullcontext():
+            return await stepper.advance(value, config, last_step=last_step, paused=paused, is_new=is_new)
+
+    def _stepper(self, arguments: Mapping[str, Any], ear: Ear | None) -> Stepper:
+        return Stepper(self.graph, fans_out=True, plans=self.plans, ear=ear, arguments=arguments)
+
+    def _stream(self, request: RunRequest, run_id: str, *, attempt: int, source: str = "run") -> RunStream:
+        return RunStream(
+            self.graph, self.saver, self.bus, request=request, run_id=run_id, attempt=attempt, source=source
+        )
+
+    def _config(self, request: RunRequest, run_id: str) -> RunnableConfig:
+        given = dict(request.config)
+        configurable = {**given.pop("configurable", {}), "thread_id": request.thread_id}
+        metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id}
+        return RunnableConfig(**given, configurable=configurable, metadata=metadata)
+
+    async def _is_begun(self, run_id: str, latest: RunnableConfig) -> bool:
+        """Tell whether a checkpoint shows that the run's input was applied."""
+        last = await self.saver.aget_tuple(latest)
+        while last:
+            metadata: Mapping[str, Any] = dict(last.metadata)
+            if metadata.get(_names.RUN_METADATA) == run_id:
+                return True
+            # What a person has put on top, with `update_state`, names no run.
+            if metadata.get("source") not in _BY_HAND or not last.parent_config:
+                return False
+            last = await self.saver.aget_tuple(last.parent_config)
+        return False
+
+    # ----- outcomes -----------------------------------------------------------------------------------------------
+
+    async def _ended(self, value: Any, run_id: str, config: RunnableConfig) -> RunOutcome:
+        snapshot = await self.graph.aget_state(config)
+        interrupts = [
+            {"id": each.id, "value": await self._payload(each.value, f"{run_id}/interrupt/{each.id}")}
+            for each in snapshot.interrupts
+        ]
+        return RunOutcome(
+            status="interrupted" if snapshot.next else "finished",
+            checkpoint_id=_checkpoint_id(snapshot),
+            output=await self._payload(value, f"{run_id}/output/{_checkpoint_id(snapshot)}"),
+            interrupts=interrupts,
+        )
+
+    async def _failed(self, error: Exception, config: RunnableConfig) -> RunOutcome:
+        snapshot = await self._snapshot_after(error, config)
+        failed = next((task for task in snapshot.tasks if task.error is not None), None) if snapshot else None
+        return RunOutcome(
+            status="failed",
+            checkpoint_id=_checkpoint_id(snapshot) if snapshot else "",
+            failure=_failure(error, node=failed.name if failed else None, task_id=failed.id if failed else None),
+        )
+
+    async def _snapshot_after(self, error: Exception, config: RunnableConfig) -> StateSnapshot | None:
+        try:
+            return await self.graph.aget_state(config)
+        except StateStoreError:
+            raise
+        except Exception:
+            # After conflicting writes LangGraph cannot read the state either; the run's own error matters more.
+            logger.warning("state cannot be read after %r", error, exc_info=True)
+            return None
+
+    # ----- values -------------------------------------------------------------------------------------------------
+
+    async def _order(self, task: PlannedTask, run_id: str) -> TaskOrder:
+        answers = await self._payload(dict(task.answers), f"{run_id}/answers/{task.id}") if task.answers else None
+        return TaskOrder(id=task.id, node=task.node, answers=answers)
+
+    async def _value(self, payload: Payload) -> Any:
+        value = decode_inline(payload, self.saver.serde)
+        return await self.saver.aget_value(value) if isinstance(value, Reference) else value
+
+    async def _payload(self, value: Any, name: str) -> Payload:
+        inline = fits_inline(value, self.saver.serde)
+        return inline if inline is not None else dict((await self.saver.aput_value(name, value)).to_json())
+
+
+def _failure(error: Exception, *, node: str | None, task_id: str | None) -> Failure:
+    return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=str(error))
+
+
+def _begins_at_checkpoint(config: RunnableConfig) -> bool:
+    return bool(config.get("configurable", {}).get("checkpoint_id"))
+
+
+def _checkpoint_id(snapshot: StateSnapshot) -> str:
+    return snapshot.config.get("configurable", {}).get("checkpoint_id", "")
