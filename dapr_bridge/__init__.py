@@ -22,7 +22,7 @@ from dapr_bridge.errors import (
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver, Patience
 from dapr_bridge.store import DaprStore
-from dapr_bridge.worker import GraphWorker
+from dapr_bridge.worker import GraphWorker, Unit
 
 __all__ = [
     "BridgeError",
@@ -46,6 +46,7 @@ __all__ = [
     "StateStoreError",
     "StateStoreUnavailableError",
     "ThreadBusyError",
+    "Unit",
     "ValueNotKeptError",
     "call_graph",
 ]

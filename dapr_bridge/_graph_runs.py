@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
-from langgraph.types import StateSnapshot
+from langgraph.types import Command, StateSnapshot
 
 from dapr_bridge import _names
 from dapr_bridge._events import EventBus
+from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
 from dapr_bridge._streaming import RunStream, without_checkpoint, without_interrupts
 from dapr_bridge._task_events import Ear
@@ -120,7 +121,7 @@ class GraphRuns:
         config = latest if is_begun else addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
-            return await self._ended(await stream.run(value, config), run_id, latest)
+            return await self._ended(await stream.run(await self._answering(value, config), config), run_id, latest)
         advance = await self._step(request, stream, value, config, is_new=not is_begun)
         if not advance.tasks:
             return await self._ended(without_interrupts(advance.output), run_id, latest)
@@ -131,6 +132,12 @@ class GraphRuns:
             last_step=advance.last_step,
             tasks=[await self._order(task, run_id) for task in advance.tasks],
         )
+
+    async def _answering(self, value: Any, config: RunnableConfig) -> Any:
+        if not isinstance(value, Command) or _begins_at_checkpoint(config):
+            return value
+        pending = PendingTasks.on(await self.saver.aget_tuple(config))
+        return with_answers_by_id(value, answers_of(value, pending))
 
     async def _step(
         self, request: RunRequest, stream: RunStream, value: Any, config: RunnableConfig, *, is_new: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid5
 
 from langgraph.checkpoint.base import CheckpointTuple
@@ -58,17 +58,32 @@ def handler_id(task_id: str) -> str:
 
 
 def answers_of(value: Any, pending: PendingTasks) -> Mapping[str, Any]:
-    """Return the answers that an input brings, by interrupt id; none when LangGraph has to read them itself.
+    """Return the answers that an input brings to open questions, by interrupt id.
 
     `Command(resume=answer)` answers the one open question. With several open, LangGraph refuses that form.
     """
     if not isinstance(value, Command) or value.resume is None:
         return {}
     known = {question.id for question in pending.questions}
-    resume = value.resume
-    if isinstance(resume, dict) and all(_is_interrupt_id(each) for each in resume):
-        return {each: answer for each, answer in resume.items() if each in known}
-    return dict.fromkeys(known, resume) if len(known) == 1 else {}
+    if _is_by_id(value):
+        return {each: answer for each, answer in cast("Mapping[str, Any]", value.resume).items() if each in known}
+    return dict.fromkeys(known, value.resume) if len(known) == 1 else {}
+
+
+def with_answers_by_id(value: Any, answers: Mapping[str, Any]) -> Any:
+    """Return an input that brings its answers by id, and only those to open questions.
+
+    When an activity is delivered again, LangGraph would take an answer without an id, or to a question that is answered
+    by now, for the next question of the same task.
+    """
+    if isinstance(value, Command) and (answers or _is_by_id(value)):
+        return Command(resume=dict(answers), update=value.update, goto=value.goto)
+    return value
+
+
+def _is_by_id(command: Command[Any]) -> bool:
+    resume = command.resume
+    return isinstance(resume, dict) and all(_is_interrupt_id(each) for each in cast("Mapping[object, Any]", resume))
 
 
 def _is_interrupt_id(key: object) -> bool:

@@ -21,7 +21,7 @@ from langgraph.types import Command, StreamMode
 
 from dapr_bridge._fan_out import Announcement, FanOut
 from dapr_bridge._langgraph import StepsLeft, listening, resuming, steps_allowed
-from dapr_bridge._pending import PendingTasks, answers_of
+from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._task_events import Ear, OneTask
 from dapr_bridge._task_views import SettledView, TaskView
 
@@ -147,7 +147,7 @@ class Stepper:
         )
         ended = await self._run(
             self._graph,
-            _with_answers(value, answers),
+            with_answers_by_id(value, answers),
             self._within(config, head, last_step),
             FanOut(decision.decide),
             ear=self._ear,
@@ -318,13 +318,6 @@ class _Decision:
 
 def _without_breakpoints(graph: Graph, view: TaskView) -> Graph:
     return graph.copy({"checkpointer": view, "interrupt_before_nodes": [], "interrupt_after_nodes": []})
-
-
-def _with_answers(value: Any, answers: Mapping[str, Any]) -> Any:
-    # By id: an answer without one would be taken for the next question too when the activity is delivered again.
-    if not answers or not isinstance(value, Command):
-        return value
-    return Command(resume=dict(answers), update=value.update, goto=value.goto)
 
 
 def _recursion_error(limit: int) -> GraphRecursionError:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from dapr.ext.workflow import DaprWorkflowContext, WorkflowActivityContext, WorkflowRuntime
 from langgraph.graph.state import CompiledStateGraph
 
-from dapr_bridge import DaprSaver, DaprStore, GraphWorker
+from dapr_bridge import DaprSaver, DaprStore, GraphWorker, Unit
 from desk import steps
 from desk.activities import DeskActivities
 from desk.errors import DaprError
@@ -22,6 +22,10 @@ from desk.workflow import support_ticket
 logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.5
+
+# The two lookups of triage are over in milliseconds; the expert's queries are calls to another service, which several
+# workers can share out.
+_UNITS: Mapping[str, Unit] = {"triage": "run", "expert": "task"}
 
 T = TypeVar("T")
 Activity = Callable[[Any], Coroutine[Any, Any, Any]]
@@ -79,18 +83,22 @@ class DeskWorker:
 
     async def _serve(self) -> None:
         worker = GraphWorker(
-            graphs=self._graphs, saver=self._saver, store=self._store, address=self._settings.dapr_address
+            graphs=self._graphs,
+            saver=self._saver,
+            store=self._store,
+            unit=_UNITS,
+            address=self._settings.dapr_address,
         )
         register_desk(worker.runtime, self._activities, home=self._home)
         async with worker:
             logger.info("worker is connected to the Dapr sidecar at %s", self._settings.dapr_address)
-            await self._register_graphs(worker.fingerprints())
+            await self._register_graphs(worker)
             await asyncio.Event().wait()
 
-    async def _register_graphs(self, fingerprints: Mapping[str, str]) -> None:
+    async def _register_graphs(self, worker: GraphWorker) -> None:
         """Write down what this worker hosts; the worker goes on when the sidecar goes away meanwhile."""
-        for name, fingerprint in fingerprints.items():
-            entry = {"graph": name, "fingerprint": fingerprint, "unit": "run"}
+        for name, fingerprint in worker.fingerprints().items():
+            entry = {"graph": name, "fingerprint": fingerprint, "unit": worker.unit(name)}
             await self._register(name, entry)
 
     async def _register(self, name: str, entry: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
-"""A worker process with a small graph of every kind that tests of unit `run` need.
+"""A worker process with a small graph of every kind that tests of both units need.
 
-Run as `python -m tests.kit.sample_worker`, with the far end's URL in FAR_END and the sidecar in DAPR_GRPC_PORT.
+Run as `python -m tests.kit.sample_worker`, with the far end's URL in FAR_END, the sidecar in DAPR_GRPC_PORT, and `run`
+or `task` in UNIT.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ async def main() -> None:
     url = os.environ["FAR_END"]
     with DaprSaver(os.environ.get("STORE", "execution-state")) as saver:
         worker = GraphWorker(
-            graphs={"sample": build_sample_graph(url), "failing": build_failing_graph(url)}, saver=saver
+            graphs={"sample": build_sample_graph(url), "failing": build_failing_graph(url)},
+            saver=saver,
+            unit="task" if os.environ.get("UNIT") == "task" else "run",
         )
         worker.runtime.register_workflow(retrying, name="retrying")
         async with worker:

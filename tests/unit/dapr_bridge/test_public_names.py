@@ -10,7 +10,17 @@ import dapr_bridge
 import dapr_bridge.testing
 from dapr_bridge import BridgeError
 
-TOOLS = {"DaprSaver", "DaprStore", "DurableGraph", "GraphResult", "GraphWorker", "Patience", "Reference", "call_graph"}
+TOOLS = {
+    "DaprSaver",
+    "DaprStore",
+    "DurableGraph",
+    "GraphResult",
+    "GraphWorker",
+    "Patience",
+    "Reference",
+    "Unit",
+    "call_graph",
+}
 
 
 def test_the_package_offers_these_names_and_its_exceptions() -> None:

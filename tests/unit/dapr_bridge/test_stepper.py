@@ -282,3 +282,20 @@ async def test_a_wrong_checkpoint_runs_nothing() -> None:
 
     assert await drive.run(PlannedTask(id="x", node="left"), replace(plan, checkpoint_id="other")) == "stale"
     assert not runs
+
+
+async def test_an_answer_that_is_delivered_again_is_not_taken_for_the_next_question_of_a_lone_task() -> None:
+    graph = StateGraph(State)
+    graph.add_node("ask", Runs().node("ask", ask))
+    graph.add_edge(START, "ask")
+    drive = Drive(graph.compile())
+    await drive.invoke({"words": []})
+    (first,) = (await drive.graph.aget_state(THREAD)).interrupts
+    answer = Command(resume={first.id: "one"})
+
+    for _ in range(2):
+        await drive.begin(answer)
+
+    state = await drive.graph.aget_state(THREAD)
+    assert [question.value for question in state.interrupts] == ["second?"]
+    assert state.values == {"words": []}

@@ -1,4 +1,4 @@
-"""Graphs in unit `run`, on a real daprd, in a worker process that is killed."""
+"""Graphs in both units, on a real daprd, in a worker process that is killed."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Rig:
         )
 
 
-@pytest.fixture
-def rig(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Rig]:
+@pytest.fixture(params=["run", "task"])
+def rig(control_plane: ControlPlane, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
     """A fresh sidecar with a SQLite store, and a worker on it."""
     write_sqlite_store(tmp_path / "resources", "execution-state", tmp_path / "execution.db", actors=True)
     sidecar = Sidecar("sample", control_plane=control_plane, resources=tmp_path / "resources", folder=tmp_path)
     with far_end() as far, sidecar:
-        env = {**sidecar.environment(), "FAR_END": far.url, "MENDED": str(tmp_path / "mended")}
+        env = {**sidecar.environment(), "FAR_END": far.url, "MENDED": str(tmp_path / "mended"), "UNIT": request.param}
         worker = Process([sys.executable, "-m", "tests.kit.sample_worker"], log=tmp_path / "worker.log", env=env)
         built = Rig(sidecar=sidecar, worker=worker, far=far, mended=tmp_path / "mended")
         built.start_worker()
