@@ -375,7 +375,7 @@ class DurableGraph(ThreadReader):
         result = self._result(request, ended)
         if call.stream and "values" in call.stream.modes and not arrivals.has_all(ended.events):
             output = await self._value(result.output)
-            if not result.interrupts and output != values:
+            if not result.interrupts and _differ(output, values):
                 yield shape.event((), "values", output)
 
     def _result(self, request: RunRequest, outcome: RunOutcome) -> GraphResult:
@@ -387,3 +387,11 @@ class DurableGraph(ThreadReader):
     async def _payload(self, value: Any, name: str) -> Payload:
         inline = fits_inline(value, self._saver.serde)
         return inline if inline is not None else dict((await self._saver.aput_value(name, value)).to_json())
+
+
+def _differ(one: Any, other: Any) -> bool:
+    try:
+        return bool(one != other)
+    except ValueError:
+        # Arrays compare item by item.
+        return True
