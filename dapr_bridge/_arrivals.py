@@ -67,19 +67,49 @@ class Arrivals:
 
 async def until_end(inbox: Inbox, outcome: asyncio.Future[RunOutcome], arrivals: Arrivals) -> AsyncIterator[Event]:
     """Hand on a run's events until it has ended and they are all here, or nothing more comes."""
+    patience = _Patience()
     while not (outcome.done() and arrivals.has_all(_counts(outcome))):
-        was_done, was_gap = outcome.done(), arrivals.has_gap
-        event = await _next(inbox, outcome, seconds=_GRACE_SECONDS if was_done or was_gap else None)
-        if event is not None:
-            for each in arrivals.add(event):
-                yield each
-        elif was_done == outcome.done():
+        has_ended = outcome.done()
+        patience.watch(has_gap=arrivals.has_gap, has_ended=has_ended)
+        event = await _next(inbox, outcome, seconds=patience.seconds)
+        for each in arrivals.add(event) if event else ():
+            yield each
+        if patience.is_at_end(is_silent=event is None):
             for each in arrivals.skip_gaps():
                 yield each
-            if was_done:
+            if has_ended:
                 return
     for each in arrivals.skip_gaps():
         yield each
+
+
+class _Patience:
+    """How long to wait yet for what is missing: from when it was missed, and after a run's end from the last event."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._ends: float | None = None
+        self._has_ended = False
+
+    @property
+    def seconds(self) -> float | None:
+        """What is left; None while nothing is missing."""
+        return None if self._ends is None else max(0.0, self._ends - self._clock())
+
+    def watch(self, *, has_gap: bool, has_ended: bool) -> None:
+        """Take note of how things stand before the next event."""
+        if not (has_gap or has_ended):
+            self._ends = None
+        elif self._ends is None or has_ended:
+            self._ends = self._clock() + _GRACE_SECONDS
+        self._has_ended = has_ended
+
+    def is_at_end(self, *, is_silent: bool) -> bool:
+        """Tell whether to wait no longer, now that an event has come or nothing has."""
+        if self.seconds != 0.0 or (self._has_ended and not is_silent):
+            return False
+        self._ends = None
+        return True
 
 
 def _counts(outcome: asyncio.Future[RunOutcome]) -> Mapping[str, int]:

@@ -94,7 +94,7 @@ class RunWatch:
             if cancel_key(each.call.run_id) in found:
                 self._stop(each, "it was cancelled")
             elif not has_run(found.get(claim_key(each.call.thread_id)), each.call.run_id):
-                self._stop(each, "its workflow has ended and another run has its thread")
+                self._stop(each, "its thread is no longer its own")
 
     def _stop(self, watched: _Watched, reason: str) -> None:
         if not watched.task.done():

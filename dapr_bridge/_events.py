@@ -116,8 +116,8 @@ class EventBus(Closing):
         self.component = component
         self._calls = SidecarCalls(address, _PATIENCE)
 
-    async def publish(self, topic: str, data: bytes) -> bool:
-        """Publish a message; tells whether the broker took it."""
+    async def publish(self, topic: str, data: bytes) -> None:
+        """Publish a message; one that the broker does not take is lost, and the run goes on."""
         request = api_v1.PublishEventRequest(
             pubsub_name=self.component, topic=topic, data=data, data_content_type="application/json"
         )
@@ -125,8 +125,6 @@ class EventBus(Closing):
             await arun(self._calls.call(self._calls.stub.PublishEvent, request))
         except (grpc.RpcError, StateStoreUnavailableError) as error:
             logger.warning("event is lost: pub/sub %s does not take it: %s", self.component, describe(error))
-            return False
-        return True
 
     def close(self) -> None:
         """Close the connection to the sidecar."""
@@ -150,7 +148,8 @@ class EventPublisher:
 
     async def emit(self, namespace: tuple[str, ...], mode: str, payload: object, *, key: str) -> None:
         """Publish one event; it is out when this returns, or lost."""
-        number = self._count + 1
+        # Also one that seems to be lost has a number of its own: it may have gone out all the same.
+        self._count = number = self._count + 1
         event = Event(
             run_id=self._run_id,
             source=self._source,
@@ -162,9 +161,7 @@ class EventPublisher:
             value=await self._encode(payload, number),
             tuples=tuple(find_tuples(payload)),
         )
-        # One that is lost takes no number: nobody is to wait for it.
-        if await self._bus.publish(self._topic, event.to_bytes()):
-            self._count = number
+        await self._bus.publish(self._topic, event.to_bytes())
 
     async def _encode(self, payload: object, number: int) -> Payload:
         try:

@@ -70,7 +70,9 @@ class RunTurns:
         try:
             return await self._watch.guard(call, work)
         except RunCancelledError:
-            return RunOutcome(status="cancelled")
+            # It may also be that another delivery of the same call, in another process, has come to the end first.
+            verdict = await self._claims.claim(call)
+            return verdict.outcome if isinstance(verdict, Ended) else RunOutcome(status="cancelled")
         except StateStoreError:
             raise
         except Exception:

@@ -91,12 +91,12 @@ class _Claim:
         attempt = self.attempt + 1 if self.run_id == call.run_id else 1
         return replace(self, run_id=call.run_id, instance_id=call.instance_id, attempt=attempt)
 
-    def released(self, call: RunCall, outcome: RunOutcome | None) -> _Claim:
-        if outcome is None:
-            return _Claim(ended=self.ended)
-        others = [each for each in self.ended.items() if each[0] != call.call_id]
-        ended = dict([*others, (call.call_id, outcome.to_json())][-_MOST_ENDED:])
-        return _Claim(ended=ended)
+    def ended_by(self, call: RunCall, outcome: RunOutcome | None) -> _Claim:
+        free = replace(self, run_id="", instance_id="", attempt=0) if self.run_id == call.run_id else self
+        if outcome is None or call.call_id in self.ended:
+            return free
+        ended = [*self.ended.items(), (call.call_id, outcome.to_json())]
+        return replace(free, ended=dict(ended[-_MOST_ENDED:]))
 
 
 class ThreadClaims:
@@ -124,14 +124,13 @@ class ThreadClaims:
             dead = holder.instance_id
 
     async def release(self, call: RunCall, outcome: RunOutcome | None = None) -> None:
-        """Free the thread and note how the call ended; a claim that another run has taken over stays."""
+        """Note how the call ended, and free its thread unless another run has taken it over."""
         key = claim_key(call.thread_id)
 
         def decide(found: Mapping[str, Document]) -> list[Write]:
             claim = _Claim.from_document(found.get(key))
-            if claim.run_id != call.run_id:
-                return []
-            return [claim.released(call, outcome).to_write(key, found.get(key))]
+            after = claim.ended_by(call, outcome)
+            return [] if after == claim else [after.to_write(key, found.get(key))]
 
         await arun(self._store.update([key], decide))
 

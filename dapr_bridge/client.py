@@ -30,7 +30,7 @@ from dapr_bridge._call_arguments import (
 )
 from dapr_bridge._callbacks import reported
 from dapr_bridge._cancellation import CancelMarks
-from dapr_bridge._events import StreamRequest, decode_event
+from dapr_bridge._events import Event, StreamRequest, decode_event
 from dapr_bridge._nesting import Nest, NestedEnd, context_around, nest_of, run_in_task
 from dapr_bridge._presenting import Presenter, Version, presenter
 from dapr_bridge._remote_run import RemoteRuns
@@ -216,7 +216,7 @@ class DurableGraph(ThreadReader):
             interrupt_after: nodes to stop after.
             subgraphs: whether to yield the events of subgraphs.
             version: LangGraph's version of the events' shape.
-            run_id: name of the run; what it streamed before this call is not yielded.
+            run_id: name of the run; of one that another call has begun, only the last `values` are yielded.
             if_busy: in place of the graph's own `if_busy`.
             others: what LangGraph has beside.
 
@@ -361,10 +361,11 @@ class DurableGraph(ThreadReader):
     ) -> AsyncGenerator[Any, None]:
         arrivals, values = Arrivals(), None
         with subscription.follow(call.run_id) as inbox:
-            request, _ = await self._begin(input, call)
+            request, is_begun = await self._begin(input, call)
             outcome = asyncio.ensure_future(self._runs.outcome(call.run_id))
             try:
-                async for event in until_end(inbox, outcome, arrivals):
+                # A run that another call has begun streams to that call.
+                async for event in until_end(inbox, outcome, arrivals) if is_begun else _nothing():
                     payload = await decode_event(event, self._saver)
                     if event.mode == "values" and not event.namespace:
                         values = payload
@@ -373,9 +374,10 @@ class DurableGraph(ThreadReader):
             finally:
                 outcome.cancel()
         result = self._result(request, ended)
-        if call.stream and "values" in call.stream.modes and not arrivals.has_all(ended.events):
+        has_all = is_begun and arrivals.has_all(ended.events)
+        if call.stream and "values" in call.stream.modes and not has_all and not result.interrupts:
             output = await self._value(result.output)
-            if not result.interrupts and output != values:
+            if _differ(output, values):
                 yield shape.event((), "values", output)
 
     def _result(self, request: RunRequest, outcome: RunOutcome) -> GraphResult:
@@ -387,3 +389,16 @@ class DurableGraph(ThreadReader):
     async def _payload(self, value: Any, name: str) -> Payload:
         inline = fits_inline(value, self._saver.serde)
         return inline if inline is not None else dict((await self._saver.aput_value(name, value)).to_json())
+
+
+async def _nothing() -> AsyncGenerator[Event, None]:
+    return
+    yield
+
+
+def _differ(one: Any, other: Any) -> bool:
+    try:
+        return bool(one != other)
+    except ValueError:
+        # Arrays compare item by item.
+        return True

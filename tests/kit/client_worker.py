@@ -12,9 +12,11 @@ import operator
 import os
 import signal
 import sys
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
+from dapr.ext.workflow import DaprWorkflowContext
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.config import get_stream_writer
@@ -23,7 +25,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send, interrupt
 from pydantic import BaseModel
 
-from dapr_bridge import DaprSaver, GraphWorker
+from dapr_bridge import DaprSaver, GraphWorker, RunCancelledError, call_graph
 from tests.kit.counter import leave_mark
 
 
@@ -215,6 +217,15 @@ def build_graphs(url: str) -> dict[str, Any]:
     }
 
 
+def calling(ctx: DaprWorkflowContext, thread_id: str) -> Generator[Any, Any, str]:
+    """Call the chain; tell how that ended."""
+    try:
+        result = yield from call_graph(ctx, "chain", {"words": ["in"]}, thread_id=thread_id, run_id=f"{thread_id}/run")
+    except RunCancelledError:
+        return "cancelled"
+    return result.status
+
+
 async def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
@@ -223,7 +234,9 @@ async def main() -> None:
     with DaprSaver("execution-state") as saver:
         graphs = build_graphs(os.environ["FAR_END"])
         events = os.environ.get("EVENTS", "message-pubsub") or None
-        async with GraphWorker(graphs=graphs, saver=saver, events=events):
+        worker = GraphWorker(graphs=graphs, saver=saver, events=events)
+        worker.runtime.register_workflow(calling, name="calling")
+        async with worker:
             sys.stdout.write("worker is ready\n")
             sys.stdout.flush()
             await stopping.wait()

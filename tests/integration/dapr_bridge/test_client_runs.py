@@ -185,6 +185,31 @@ async def test_who_holds_a_busy_thread_can_be_cancelled_by_the_id_in_the_error(r
             await running
 
 
+async def test_a_run_that_a_workflow_calls_can_be_cancelled_by_its_id(rig: ClientRig) -> None:
+    rig.far.hold("two")
+    client = DaprWorkflowClient(host="127.0.0.1", port=str(rig.sidecar.grpc_port))
+    instance = await asyncio.to_thread(client.schedule_new_workflow, "calling", input="called")
+    await asyncio.to_thread(rig.far.wait_for, "two")
+    async with rig.client("chain") as durable:
+        was_cancelled = await durable.acancel("called/run")
+    ended = await asyncio.to_thread(client.wait_for_workflow_completion, instance, timeout_in_seconds=30)
+    client.close()
+
+    assert was_cancelled
+    assert ended is not None
+    assert ended.serialized_output == '"cancelled"'
+
+
+async def test_who_watches_a_run_of_another_call_sees_its_end(rig: ClientRig) -> None:
+    async with rig.client("chain") as durable, held_run(rig, durable, "watched", run_id="watched-1"):
+        stream = durable.astream({"words": ["in"]}, on_thread("watched"), run_id="watched-1", stream_mode="values")
+        watching = asyncio.create_task(anext(stream))
+        await asyncio.wait([watching], timeout=0.3)
+        rig.far.release("two")
+
+        assert await watching == WHOLE
+
+
 async def test_cancelling_an_ended_run_changes_nothing(rig: ClientRig) -> None:
     async with rig.client("chain") as durable:
         await durable.ainvoke({"words": ["in"]}, on_thread("ended"), run_id="ended-1")
@@ -219,7 +244,7 @@ async def test_a_thread_whose_workflow_was_terminated_can_be_taken_over(rig: Cli
         going_on = asyncio.create_task(durable.ainvoke(None, on_thread("taken")))
         await asyncio.to_thread(rig.far.wait_for, "two", times=2)
         # The first attempt is stopped where it stands: nothing of it comes when the far end answers at last.
-        await _until_logged(rig, "run is stopped: its workflow has ended")
+        await _until_logged(rig, "run is stopped: its thread is no longer its own")
         rig.far.release("two")
         output = await going_on
 

@@ -1,0 +1,112 @@
+"""Claims on threads, as workers in several processes make them, on real state stores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from dapr_bridge import DaprSaver
+from dapr_bridge._run_turns import RunTurns
+from dapr_bridge._thread_claim import Busy, Claimed, Ended, RunCall, ThreadClaims
+from dapr_bridge._wire import RunOutcome
+from dapr_bridge.testing import Sidecar
+
+pytestmark = pytest.mark.anyio
+
+FINISHED = RunOutcome(status="finished", checkpoint_id="c", output={"json": 1})
+
+
+@pytest.fixture(params=["sqlite-state", "redis-state"])
+def saver(request: pytest.FixtureRequest, stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
+    with DaprSaver(request.param, address=stores_sidecar.address) as opened:
+        yield opened
+
+
+async def is_live(_: str) -> bool:
+    return True
+
+
+def call(run_id: str, *, thread: str, call_id: str = "") -> RunCall:
+    return RunCall(thread_id=thread, run_id=run_id, call_id=call_id or run_id, instance_id=f"of {run_id}")
+
+
+async def test_of_many_runs_at_once_one_has_the_thread(saver: DaprSaver) -> None:
+    claims = ThreadClaims(saver.store, is_live)
+
+    verdicts = await asyncio.gather(*(claims.claim(call(f"r{n}", thread="many")) for n in range(8)))
+
+    (winner,) = [f"r{n}" for n, verdict in enumerate(verdicts) if isinstance(verdict, Claimed)]
+    assert [each for each in verdicts if not isinstance(each, Claimed)] == [Busy(run_id=winner)] * 7
+
+
+async def test_a_run_enters_again_and_counts_its_attempts(saver: DaprSaver) -> None:
+    claims = ThreadClaims(saver.store, is_live)
+
+    assert await claims.claim(call("r", thread="again")) == Claimed(attempt=1)
+    assert await claims.claim(call("r", thread="again")) == Claimed(attempt=2)
+
+
+async def test_a_call_delivered_after_its_end_is_answered_as_before(saver: DaprSaver) -> None:
+    claims = ThreadClaims(saver.store, is_live)
+    first = call("r", thread="after", call_id="first")
+    await claims.claim(first)
+    await claims.release(first, FINISHED)
+
+    assert await claims.claim(call("other", thread="after")) == Claimed(attempt=1)
+    assert await claims.claim(first) == Ended(outcome=FINISHED)
+    assert await claims.claim(call("r", thread="after", call_id="second")) == Busy(run_id="other")
+
+
+async def test_only_a_dead_runs_thread_is_taken_over(saver: DaprSaver) -> None:
+    dead: set[str] = set()
+
+    async def lives(instance_id: str) -> bool:
+        return instance_id not in dead
+
+    claims = ThreadClaims(saver.store, lives)
+    old, new = call("old", thread="over"), call("new", thread="over")
+    await claims.claim(old)
+    assert await claims.claim(new) == Busy(run_id="old")
+    dead.add(old.instance_id)
+    assert await claims.claim(new) == Claimed(attempt=1)
+
+    # The old one wakes up late: it frees nothing that is not its own.
+    await claims.release(old, FINISHED)
+    assert await claims.claim(call("third", thread="over")) == Busy(run_id="new")
+
+
+async def test_of_two_deliveries_of_one_call_the_slower_one_answers_as_the_faster(saver: DaprSaver) -> None:
+    here, there = RunTurns(saver.store, is_live), RunTurns(saver.store, is_live)
+    may_end, is_first, has_begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def fast(_: int) -> RunOutcome:
+        is_first.set()
+        await may_end.wait()
+        return FINISHED
+
+    async def slow(attempt: int) -> RunOutcome:
+        assert attempt == 2
+        has_begun.set()
+        await asyncio.Event().wait()
+        return RunOutcome(status="failed")
+
+    same = call("r", thread="two")
+    first = asyncio.create_task(here.take(same, fast))
+    await is_first.wait()
+    second = asyncio.create_task(there.take(same, slow))
+    await has_begun.wait()
+    may_end.set()
+
+    assert await first == FINISHED
+    assert await asyncio.wait_for(second, 30) == FINISHED
+
+
+async def test_a_deleted_thread_leaves_no_claim(saver: DaprSaver) -> None:
+    claims = ThreadClaims(saver.store, is_live)
+    await claims.claim(call("r", thread="deleted"))
+
+    await saver.adelete_thread("deleted")
+
+    assert await claims.claim(call("other", thread="deleted")) == Claimed(attempt=1)

@@ -1,0 +1,113 @@
+"""What LangGraph streams is named the same by two attempts of one run; rests on the order in which it streams."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langgraph.checkpoint.base import WRITES_IDX_MAP
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.config import get_stream_writer
+from langgraph.graph import START, StateGraph
+from langgraph.types import Send
+
+from dapr_bridge._event_keys import EventKeys, StreamedEvent
+
+pytestmark = pytest.mark.anyio
+
+MODES: Any = ["values", "updates", "custom", "tasks", "checkpoints", "debug"]
+MOVED = "LangGraph streams in another order than EventKeys relies on: see the module's docstring"
+THREAD: Any = {"configurable": {"thread_id": "t"}}
+
+
+class State(TypedDict, total=False):
+    """Words that are gathered."""
+
+    words: Annotated[list[str], operator.add]
+
+
+def build(saver: InMemorySaver, broken: set[int]) -> Any:
+    """Three Sends, of which some fail, then a subgraph."""
+
+    async def work(sent: dict[str, int]) -> State:
+        get_stream_writer()(f"work-{sent['number']}")
+        if sent["number"] in broken:
+            raise RuntimeError("broken")
+        return {"words": [f"work-{sent['number']}"]}
+
+    async def deep(_: State) -> State:
+        get_stream_writer()("deep")
+        return {"words": ["deep"]}
+
+    inner = StateGraph(State)
+    inner.add_node("deep", deep)
+    inner.add_edge(START, "deep")
+    graph = StateGraph(State)
+    graph.add_node("work", work)
+    graph.add_node("inner", inner.compile())
+    graph.add_conditional_edges(START, lambda _: [Send("work", {"number": n}) for n in range(3)], ["work"])
+    graph.add_edge("work", "inner")
+    return graph.compile(checkpointer=saver)
+
+
+async def attempt(graph: Any, saver: InMemorySaver, given: Any, number: int) -> list[StreamedEvent]:
+    """Run once; returns the events with their names."""
+
+    async def finished(namespace: tuple[str, ...], checkpoint_id: str) -> frozenset[str]:
+        place = {"thread_id": "t", "checkpoint_ns": "|".join(namespace), "checkpoint_id": checkpoint_id}
+        found = await saver.aget_tuple({"configurable": place})
+        writes = found.pending_writes or [] if found else []
+        return frozenset(task_id for task_id, channel, _ in writes if channel not in WRITES_IDX_MAP)
+
+    keys, named = EventKeys(JsonPlusSerializer(), attempt=number, finished=finished), []
+    try:
+        async for namespace, mode, payload in graph.astream(
+            given, THREAD, stream_mode=MODES, subgraphs=True, durability="sync"
+        ):
+            named += await keys.name(namespace, mode, payload)
+    except RuntimeError:
+        pass
+    return named + keys.rest()
+
+
+def subjects(events: list[StreamedEvent], mode: str) -> list[str]:
+    return [event.key.split("|")[2] for event in events if event.mode == mode]
+
+
+async def test_updates_are_named_by_their_tasks_and_values_by_their_checkpoints() -> None:
+    saver = InMemorySaver()
+
+    events = await attempt(build(saver, set()), saver, {"words": ["in"]}, 1)
+
+    results = [event.payload["id"] for event in events if event.mode == "tasks" and "result" in event.payload]
+    checkpoints = [_checkpoint_id(event.payload) for event in events if event.mode == "checkpoints"]
+    assert sorted(subjects(events, "updates")) == sorted(results), MOVED
+    assert set(subjects(events, "values")) < set(checkpoints), MOVED
+    assert len({event.key for event in events}) == len(events)
+
+
+async def test_two_attempts_name_each_thing_alike_and_the_whole_is_told_once() -> None:
+    whole_saver, saver, broken = InMemorySaver(), InMemorySaver(), {1}
+    whole = await attempt(build(whole_saver, set()), whole_saver, {"words": ["in"]}, 1)
+    graph = build(saver, broken)
+
+    first = await attempt(graph, saver, {"words": ["in"]}, 1)
+    broken.clear()
+    second = await attempt(graph, saver, None, 2)
+    told: Mapping[str, StreamedEvent] = {event.key: event for event in reversed([*first, *second])}
+
+    assert len(told) < len(first) + len(second)
+    for mode in ("values", "checkpoints", "updates"):
+        assert len([event for event in told.values() if event.mode == mode]) == len(subjects(whole, mode)), MOVED
+    assert sorted(_words(told.values())) == sorted(_words(whole)), MOVED
+
+
+def _words(events: Any) -> list[str]:
+    return [repr(event.payload.get("work")) for event in events if event.mode == "updates" and not event.namespace]
+
+
+def _checkpoint_id(payload: Mapping[str, Any]) -> str:
+    return payload["config"]["configurable"]["checkpoint_id"]
