@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 
 from dapr_bridge.saver import keys
 from dapr_bridge.saver.cache import DocumentCache, Expectations
-from dapr_bridge.saver.effects import Awaited, KeyLocks, Steps
+from dapr_bridge.saver.effects import Awaited, KeyLocks, Queues, Steps
 from dapr_bridge.saver.heads import CHUNK_IDS, Head, Unlisted
 from dapr_bridge.saver.records import CheckpointRecord, Codec, PendingWrites, TaskWrites
 from dapr_bridge.saver.store import ABSENT, Document, StateStore
@@ -73,6 +73,16 @@ class Place:
         return keys.apart_key(self.thread_id, self.namespace, checkpoint_id, task_id)
 
 
+@dataclass(eq=False)
+class TaskPut:
+    """The writes of a task that are to be saved."""
+
+    task_id: str
+    apart_key: str
+    writes: TaskWrites
+    is_done: bool = False
+
+
 class Memory:
     """What the steps of one saver share: locks, a cache, and expectations that spare reads.
 
@@ -80,12 +90,14 @@ class Memory:
         documents: documents that never change.
         locks: by the document that is read and written under them.
         heads: reads of heads that were sent for when the last put ended, so that the next need not wait for its ETag.
+        task_puts: writes of tasks that wait to be saved, by the checkpoint that they are on.
         unwritten: pending writes that cannot exist, for this saver has just put their checkpoints.
     """
 
     def __init__(self, cache_bytes: int) -> None:
         self.documents = DocumentCache(cache_bytes)
         self.locks = KeyLocks()
+        self.task_puts: Queues[TaskPut] = Queues()
         self.heads: Expectations[Awaited] = Expectations(_MOST_EXPECTATIONS)
         self.unwritten: Expectations[Mapping[str, Document]] = Expectations(_MOST_EXPECTATIONS)
 

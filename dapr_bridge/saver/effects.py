@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -124,6 +124,34 @@ class _Turn:
 
     def __exit__(self, *_: object) -> None:
         self._locks.leave(self._name, self.ready)
+
+
+class Queues(Generic[T]):
+    """Things that wait by name, for whoever has the lock of that name to do them all; for any thread."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: dict[str, list[T]] = {}
+
+    def join(self, name: str, item: T) -> None:
+        """Let a thing wait."""
+        with self._guard:
+            self._waiting.setdefault(name, []).append(item)
+
+    def take(self, name: str, most: int) -> list[T]:
+        """Take what has waited longest."""
+        with self._guard:
+            waiting = self._waiting.pop(name, [])
+            if waiting[most:]:
+                self._waiting[name] = waiting[most:]
+            return waiting[:most]
+
+    def withdraw(self, name: str, item: T) -> None:
+        """Let a thing wait no more, if it still does."""
+        with self._guard:
+            left = [each for each in self._waiting.pop(name, []) if each is not item]
+            if left:
+                self._waiting[name] = left
 
 
 def wait(awaited: Awaited) -> Steps[Any]:

@@ -25,7 +25,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from dapr_bridge._contexts import Closing
 from dapr_bridge.errors import StateStoreError
 from dapr_bridge.reference import Reference
-from dapr_bridge.saver import copying, delta, reading, removal, writing
+from dapr_bridge.saver import copying, delta, reading, removal, tasks, writing
 from dapr_bridge.saver.documents import Documents, Memory, Place
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.lease import Leases
@@ -275,7 +275,7 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Steps[None]:
         checkpoint_id = config.get("configurable", {})["checkpoint_id"]
-        yield from writing.put_writes(self._documents, _place(config), checkpoint_id, task_id, task_path, writes)
+        yield from tasks.put_writes(self._documents, _place(config), checkpoint_id, task_id, task_path, writes)
 
     def _places(self, search: Search) -> Steps[Sequence[Place]]:
         if search.namespace is not None:

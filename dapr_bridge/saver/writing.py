@@ -1,4 +1,4 @@
-"""Save checkpoints, the writes of tasks, and values by name; the fences stand here."""
+"""Save checkpoints, behind a fence where one is wanted, and values by name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from dapr_bridge.saver import keys
 from dapr_bridge.saver.documents import Documents, Place, guard_of
 from dapr_bridge.saver.effects import Steps
 from dapr_bridge.saver.heads import Head
-from dapr_bridge.saver.records import INPUT_TASK, CheckpointRecord, PendingWrites, TaskWrites, make_task_writes
+from dapr_bridge.saver.records import CheckpointRecord
 from dapr_bridge.saver.runs import run_writes
 from dapr_bridge.saver.store import ABSENT, Document, Write
-
-# Each task that saves its writes rewrites those that stand with them.
-_MOST_TOGETHER = 16 * 1024
 
 
 def put_checkpoint(
@@ -47,32 +44,6 @@ def put_checkpoint(
     memory.unwritten.put(place.pending_key(record.checkpoint["id"]), {})
     for write in put.body:
         memory.documents.put(write.key, write.data or b"")
-
-
-def put_writes(
-    documents: Documents,
-    place: Place,
-    checkpoint_id: str,
-    task_id: str,
-    path: str,
-    writes: Sequence[tuple[str, Any]],
-) -> Steps[None]:
-    """Save what a task wrote; its first complete output wins, as one unit."""
-    codec, memory = documents.codec, documents.memory
-    new = make_task_writes(
-        [(channel, codec.dump(value, what=f"the write to channel {channel!r}")) for channel, value in writes], path
-    )
-    put = _PutWrites(
-        documents,
-        task_id,
-        new,
-        pending_key=place.pending_key(checkpoint_id),
-        apart_key=place.apart_key(checkpoint_id, task_id),
-    )
-    with memory.locks.hold(put.pending_key) as turn:
-        yield turn.ready
-        expected = memory.unwritten.take(put.pending_key)
-        yield from documents.store.update([put.apart_key, put.pending_key], put.decide, expected=expected)
 
 
 def put_payload(documents: Documents, name: str, value: Any) -> Steps[None]:
@@ -150,38 +121,6 @@ class _Put:
     def is_stale(self, head: Head) -> bool:
         is_repeat = self.record.checkpoint["id"] in head.ids
         return self.is_fenced and not is_repeat and head.latest != (self.record.parent_id or "")
-
-
-@dataclass(frozen=True)
-class _PutWrites:
-    """The writes of one task on their way."""
-
-    documents: Documents
-    task_id: str
-    new: TaskWrites
-    pending_key: str
-    apart_key: str
-
-    def decide(self, found: Mapping[str, Document]) -> list[Write]:
-        pending = self.documents.pending(found.get(self.pending_key))
-        # A document apart that is not noted is what an attempt left that was cut short, or is not done yet.
-        old = pending.here.get(self.task_id) or self.documents.task_writes(found.get(self.apart_key))
-        merged = old.merged_with(self.new, is_input=self.task_id == INPUT_TASK) if old else self.new
-        is_known = self.task_id in pending.here or self.task_id in pending.apart
-        if merged == old and is_known:
-            return []
-        together = len(found[self.pending_key].data) if self.pending_key in found else 0
-        if self.apart_key not in found and together + merged.size <= _MOST_TOGETHER:
-            return [self._save(pending.with_task(self.task_id, merged), found)]
-        data = self.documents.dump(merged.to_document())
-        saves = [Write(self.apart_key, data, guard_of(found, self.apart_key))] if merged != old else []
-        if self.task_id not in pending.apart:
-            saves.append(self._save(pending.with_task_apart(self.task_id), found))
-        return saves
-
-    def _save(self, pending: PendingWrites, found: Mapping[str, Document]) -> Write:
-        data = self.documents.dump(pending.to_document())
-        return Write(self.pending_key, data, guard_of(found, self.pending_key))
 
 
 def _body(documents: Documents, place: Place, record: CheckpointRecord, values: Mapping[str, Any]) -> list[Write]:

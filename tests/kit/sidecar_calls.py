@@ -14,6 +14,9 @@ _LINE = re.compile(
 )
 
 
+_ALIKE = 6
+
+
 class CallCounter:
     """Calls of a sidecar's gRPC API, by method, since the counter was made or last asked."""
 
@@ -33,12 +36,12 @@ class CallCounter:
         return new
 
     def _settled(self) -> tuple[Counter[str], Counter[str]]:
-        """Read the counters when two readings agree: a call is counted a little after it is answered."""
+        """Read the counters when several readings agree: a call is counted a little after it is answered."""
         readings = [self._read()]
 
         def is_settled() -> bool:
             readings.append(self._read())
-            return readings[-1] == readings[-2]
+            return len(readings) > _ALIKE and all(each == readings[-1] for each in readings[-_ALIKE:])
 
         wait_until(is_settled, what="the sidecar to answer no more calls", pause=0.05)
         return readings[-1]

@@ -110,6 +110,44 @@ async def test_many_tasks_with_writes_of_all_sizes_are_all_found(stores_sidecar:
     assert {task_id: len(text) for task_id, _, text in found.pending_writes or []} == sizes
 
 
+@pytest.mark.parametrize("store", ALL_STORES)
+async def test_of_two_attempts_saved_in_one_go_the_first_wins_whole(store: str, stores_sidecar: Sidecar) -> None:
+    attempts = [[("a", 1)], [("a", 2), ("b", 2)], [("__interrupt__", "why?")]]
+    with DaprSaver(store, address=stores_sidecar.address) as saver:
+        config = saver.put(thread("in one go"), empty_checkpoint(), {}, {})
+        # The first of all is on its way when the others gather.
+        puts = [
+            saver.aput_writes(config, [("other", 0)], "other"),
+            *(saver.aput_writes(config, each, "task") for each in attempts),
+        ]
+        await asyncio.gather(*puts)
+        found = await saver.aget_tuple(config)
+
+    assert found is not None
+    of_task = [(channel, value) for task_id, channel, value in found.pending_writes or [] if task_id == "task"]
+    assert of_task == [("__interrupt__", "why?"), ("a", 1)]
+
+
+@pytest.mark.parametrize("cancelled", [0, 1, 5], ids=["who saves its own", "who saves for all", "who waits"])
+async def test_a_task_that_is_cancelled_takes_no_other_tasks_writes_along(
+    cancelled: int, stores_sidecar: Sidecar
+) -> None:
+    with DaprSaver("sqlite-state", address=stores_sidecar.address) as saver:
+        config = saver.put(thread(f"cancelled-{cancelled}"), empty_checkpoint(), {}, {})
+        puts = [asyncio.create_task(saver.aput_writes(config, [("a", number)], f"{number}")) for number in range(10)]
+        # When the first is done, the second saves for all that have gathered.
+        await (puts[0] if cancelled == 1 else asyncio.sleep(0))
+        await asyncio.sleep(0)
+        puts[cancelled].cancel()
+        ends = await asyncio.gather(*puts, return_exceptions=True)
+        found = await saver.aget_tuple(config)
+
+    assert [end for number, end in enumerate(ends) if number != cancelled] == [None] * 9
+    assert found is not None
+    saved = {value for _, _, value in found.pending_writes or []}
+    assert saved >= set(range(10)) - {cancelled}
+
+
 async def test_checkpoints_beyond_one_chunk_are_listed_in_order(stores_sidecar: Sidecar) -> None:
     graph = StateGraph(State)
     graph.add_node("grow", lambda _: {"words": ["x"]})

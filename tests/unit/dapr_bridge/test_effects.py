@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dapr_bridge.saver.effects import KeyLocks, Pause, Steps, arun, run
+from dapr_bridge.saver.effects import KeyLocks, Pause, Queues, Steps, arun, run
 
 pytestmark = pytest.mark.anyio
 
@@ -80,3 +80,23 @@ def test_a_lock_is_kept_across_threads() -> None:
         thread.join()
 
     assert most == [1] * 20
+
+
+def test_what_waits_is_taken_in_order_and_some_may_be_left() -> None:
+    queues: Queues[str] = Queues()
+    for item in "abc":
+        queues.join("key", item)
+
+    assert queues.take("key", 2) == ["a", "b"]
+    queues.join("key", "d")
+    assert queues.take("key", 9) == ["c", "d"]
+    assert queues.take("key", 9) == []
+
+
+def test_what_is_withdrawn_waits_no_more_and_leaves_nothing_behind() -> None:
+    queues: Queues[str] = Queues()
+    queues.join("key", "a")
+    queues.withdraw("key", "a")
+    queues.withdraw("key", "never there")
+
+    assert queues.take("key", 9) == []

@@ -1,0 +1,98 @@
+"""Save the writes of tasks, those that come in side by side in one go: a wide fan-out ends with a few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dapr_bridge.saver.documents import Documents, Place, TaskPut, guard_of
+from dapr_bridge.saver.effects import Steps
+from dapr_bridge.saver.records import INPUT_TASK, make_task_writes
+from dapr_bridge.saver.store import Document, Write
+
+# Each task that saves its writes rewrites those that stand with them.
+_MOST_TOGETHER = 16 * 1024
+
+_MOST_AT_ONCE = 128
+
+
+def put_writes(
+    documents: Documents,
+    place: Place,
+    checkpoint_id: str,
+    task_id: str,
+    path: str,
+    writes: Sequence[tuple[str, Any]],
+) -> Steps[None]:
+    """Save what a task wrote; its first complete output wins, as one unit."""
+    codec, memory = documents.codec, documents.memory
+    data = [(channel, codec.dump(value, what=f"the write to channel {channel!r}")) for channel, value in writes]
+    put = TaskPut(task_id, place.apart_key(checkpoint_id, task_id), make_task_writes(data, path))
+    pending_key = place.pending_key(checkpoint_id)
+    memory.task_puts.join(pending_key, put)
+    try:
+        with memory.locks.hold(pending_key) as turn:
+            yield turn.ready
+            # Whoever had the lock before may have saved these writes with its own.
+            if not put.is_done:
+                yield from _save_with_others(documents, pending_key, put)
+    finally:
+        if not put.is_done:
+            memory.task_puts.withdraw(pending_key, put)
+
+
+def _save_with_others(documents: Documents, pending_key: str, put: TaskPut) -> Steps[None]:
+    """Save writes, and those that wait behind them; these try for themselves when this one is cut short."""
+    memory = documents.memory
+    memory.task_puts.withdraw(pending_key, put)
+    puts = [put, *memory.task_puts.take(pending_key, _MOST_AT_ONCE)]
+    save = _Save(documents, pending_key, puts)
+    expected = memory.unwritten.take(pending_key)
+    yield from documents.store.update(save.keys, save.decide, expected=expected)
+    for each in puts:
+        each.is_done = True
+
+
+@dataclass(frozen=True)
+class _Save:
+    """The writes of some tasks on one checkpoint on their way."""
+
+    documents: Documents
+    pending_key: str
+    puts: Sequence[TaskPut]
+
+    @property
+    def keys(self) -> list[str]:
+        """What `decide` looks at."""
+        return [*dict.fromkeys(put.apart_key for put in self.puts), self.pending_key]
+
+    def decide(self, found: Mapping[str, Document]) -> list[Write]:
+        documents = self.documents
+        old = pending = documents.pending(found.get(self.pending_key))
+        together = len(found[self.pending_key].data) if self.pending_key in found else 0
+        # A document apart that is not noted is what an attempt left that was cut short, or is not done yet.
+        stored = {put.apart_key: documents.task_writes(found.get(put.apart_key)) for put in self.puts}
+        apart = dict(stored)
+        for put in self.puts:
+            task_id = put.task_id
+            before = pending.here.get(task_id) or apart[put.apart_key]
+            merged = before.merged_with(put.writes, is_input=task_id == INPUT_TASK) if before else put.writes
+            if merged == before and (task_id in pending.here or task_id in pending.apart):
+                continue
+            if apart[put.apart_key] is None and together + merged.size <= _MOST_TOGETHER:
+                pending = pending.with_task(task_id, merged)
+                together += merged.size
+            else:
+                apart[put.apart_key] = merged
+                pending = pending.with_task_apart(task_id)
+        saves = [
+            Write(key, documents.dump(writes.to_document()), guard_of(found, key))
+            for key, writes in apart.items()
+            if writes is not None and writes != stored[key]
+        ]
+        # What is apart is noted when it is there.
+        if pending != old:
+            data = documents.dump(pending.to_document())
+            saves.append(Write(self.pending_key, data, guard_of(found, self.pending_key)))
+        return saves

@@ -1,0 +1,131 @@
+"""What a superstep and a read cost, in calls that the sidecar has answered."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.graph import END, START, StateGraph
+
+from dapr_bridge import DaprSaver
+from dapr_bridge.testing import Sidecar
+from tests.kit.sidecar_calls import CallCounter
+from tests.kit.stores import ALL_STORES
+
+CREATE, COMMIT, READ = "SaveState", "ExecuteStateTransaction", "GetBulkState"
+
+
+pytestmark = pytest.mark.anyio
+
+
+class State(TypedDict, total=False):
+    """A counter, and a value that stays as it is."""
+
+    count: Annotated[int, operator.add]
+    kept: str
+
+
+def chain(saver: DaprSaver, steps: int) -> Any:
+    """One node that runs again and again."""
+    graph = StateGraph(State)
+    graph.add_node("step", lambda _: {"count": 1})
+    graph.add_edge(START, "step")
+    graph.add_conditional_edges("step", lambda state: "step" if state["count"] % steps else END)
+    return graph.compile(checkpointer=saver)
+
+
+def thread(name: str, run_id: str | None = None) -> RunnableConfig:
+    configurable = {"thread_id": name, **({"run_id": run_id} if run_id else {})}
+    return {"configurable": configurable, "recursion_limit": 200}
+
+
+@pytest.fixture(params=ALL_STORES)
+def saver(request: pytest.FixtureRequest, stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
+    with DaprSaver(request.param, address=stores_sidecar.address) as opened:
+        yield opened
+
+
+Measure = Callable[[Callable[[], Any]], Counter[str]]
+
+
+@pytest.fixture
+def measure(count_calls: Callable[[], CallCounter]) -> Measure:
+    """Return what some code cost."""
+
+    def calls_of(work: Callable[[], Any]) -> Counter[str]:
+        counter = count_calls()
+        work()
+        return counter.new_calls()
+
+    return calls_of
+
+
+def run_of(saver: DaprSaver, name: str, *, steps: int, run_id: str | None = None) -> Callable[[], Any]:
+    state = {"count": 0, "kept": "x"}
+    return lambda: chain(saver, steps).invoke(state, thread(name, run_id), durability="sync")
+
+
+def test_a_warm_superstep_creates_its_writes_and_commits_its_checkpoint(saver: DaprSaver, measure: Measure) -> None:
+    short = measure(run_of(saver, "chain-short", steps=10))
+    long = measure(run_of(saver, "chain-long", steps=30))
+
+    # LangGraph sends both writes at once. The read is of the head, for its ETag, ahead of the next put.
+    assert long - short == {CREATE: 20, COMMIT: 20, READ: 20}
+
+
+def test_a_run_that_has_an_id_costs_one_more_write(saver: DaprSaver, measure: Measure) -> None:
+    run_of(saver, "indexed", steps=5)()
+
+    without = measure(run_of(saver, "indexed", steps=5))
+    with_one = measure(run_of(saver, "indexed", steps=5, run_id=f"run-on-{saver.store.name}"))
+
+    # Seven checkpoints carry the id; the first of them notes it.
+    assert with_one - without == {CREATE: 1}
+    assert without - with_one == {}
+
+
+def test_reading_a_state_takes_two_bulk_reads_and_finding_the_latest_one_more(
+    saver: DaprSaver, measure: Measure
+) -> None:
+    run_of(saver, "read", steps=70)()
+    latest = saver.get_tuple(thread("read"))
+    assert latest is not None
+
+    with DaprSaver(saver.store.name, address=saver.store.address) as cold:
+        assert measure(lambda: cold.get_tuple(latest.config)) == {READ: 2}
+        assert measure(lambda: cold.get_tuple(latest.config)) == {READ: 1}
+    with DaprSaver(saver.store.name, address=saver.store.address) as cold:
+        assert measure(lambda: cold.get_tuple(thread("read"))) == {READ: 3}
+        assert measure(lambda: cold.get_tuple(thread("read"))) == {READ: 2}
+
+
+def test_a_history_is_read_a_page_at_a_time(saver: DaprSaver, measure: Measure) -> None:
+    run_of(saver, "paged", steps=70)()
+
+    with DaprSaver(saver.store.name, address=saver.store.address) as cold:
+        calls = measure(lambda: list(cold.list({"configurable": {"thread_id": "paged", "checkpoint_ns": ""}})))
+
+    # The head and its chunk, then two pages of two reads each.
+    assert calls == {READ: 6}
+
+
+async def test_tasks_that_end_together_are_saved_together(
+    saver: DaprSaver, count_calls: Callable[[], CallCounter]
+) -> None:
+    place = {"configurable": {"thread_id": "together", "checkpoint_ns": ""}}
+    config = saver.put(place, empty_checkpoint(), {}, {})
+    counter = count_calls()
+
+    await asyncio.gather(*(saver.aput_writes(config, [("a", number)], f"task-{number}") for number in range(100)))
+
+    # The first finds nobody beside it; the others have gathered when it is done.
+    assert counter.new_calls() == {CREATE: 1, READ: 1, COMMIT: 1}
+    found = await saver.aget_tuple(config)
+    assert found is not None
+    assert sorted(value for _, _, value in found.pending_writes or []) == list(range(100))
