@@ -12,7 +12,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from dapr_bridge.errors import PayloadTooLargeError, ValueNotKeptError
 from dapr_bridge.reference import Reference
-from dapr_bridge.saver.records import UNSERIALIZABLE
+from dapr_bridge.saver.records import UNSERIALIZABLE, Codec
 
 INLINE_BYTES = 8 * 1024
 """The largest value that history carries itself; a workflow's history may hold 4 MiB in all."""
@@ -45,12 +45,16 @@ def fits_inline(value: Any, serde: SerializerProtocol) -> Payload | None:
 
 
 def decode_inline(payload: Payload, serde: SerializerProtocol) -> Any:
-    """Rebuild a value from `encode_inline`; a reference comes back as a `Reference`."""
+    """Rebuild a value from `encode_inline`; a reference comes back as a `Reference`.
+
+    Raises:
+        ValueNotKeptError: it holds a type that the serializer does not build.
+    """
     if "reference" in payload:
         return Reference.from_json(payload)
     if "json" in payload:
         return payload["json"]
-    return serde.loads_typed((payload["type"], base64.b64decode(payload["data"])))
+    return Codec(serde).load(payload["type"].encode() + b"\0" + base64.b64decode(payload["data"]))
 
 
 def _encode(value: Any, serde: SerializerProtocol) -> tuple[Payload, int]:
