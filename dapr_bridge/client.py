@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import grpc
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowState, WorkflowStatus
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.graph import Graph
@@ -21,6 +22,7 @@ from dapr_bridge.calling import GraphResult, to_result
 from dapr_bridge.errors import BridgeError, GraphFailedError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
+from dapr_bridge.saver.sidecar import Tries, may_pass
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 _ENDED = frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.TERMINATED})
@@ -119,13 +121,28 @@ class DurableGraph:
         """Wait for the end by short polls: daprd's own waiting stream can be a second late."""
         instance_id, pause = request.run_id or "", _FIRST_PAUSE
         while True:
-            state = await asyncio.to_thread(client.get_workflow_state, instance_id)
+            state = await self._look(client, instance_id)
             if state is None:
                 raise BridgeError(f"workflow {instance_id!r} of graph {self.name!r} has vanished")
             if state.runtime_status in _ENDED:
                 return self._record(state, request)
             await asyncio.sleep(pause)
             pause = min(pause * 1.2, _LONGEST_PAUSE)
+
+    async def _look(self, client: DaprWorkflowClient, instance_id: str) -> WorkflowState | None:
+        """Return where an instance stands.
+
+        On SQLite daprd reads an instance while it writes it, and then says that a part of it is missing.
+        """
+        tries = Tries(self._saver.store.patience.away)
+        while True:
+            try:
+                return await asyncio.to_thread(client.get_workflow_state, instance_id)
+            except grpc.RpcError as error:
+                pause = tries.pause() if may_pass(error) else None
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause.seconds)
 
     def _record(self, state: WorkflowState, request: RunRequest) -> Mapping[str, Any]:
         if state.runtime_status is WorkflowStatus.COMPLETED:

@@ -132,6 +132,11 @@ def status_of(error: BaseException) -> grpc.StatusCode | None:
     return error.code() if isinstance(error, grpc.Call) else None
 
 
+def may_pass(error: BaseException) -> bool:
+    """Tell whether asking again may be answered: the sidecar is away, or its store is in trouble."""
+    return status_of(error) in _AWAY | _TROUBLED
+
+
 def describe(error: BaseException) -> str:
     """Say what a gRPC error says, on one line."""
     return f"{error.code().name}: {error.details()}" if isinstance(error, grpc.Call) else str(error)
