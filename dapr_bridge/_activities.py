@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 _STORE_PATIENCE = timedelta(minutes=10)
 _LONGEST_PAUSE = timedelta(seconds=15)
 _BY_HAND = frozenset({"update", "fork"})
+_TIME_TRAVEL = frozenset({"checkpoint_id", "checkpoint_map", "checkpoint_ns"})
 
 
 @dataclass
@@ -96,15 +97,18 @@ class GraphRunner:
 
     async def _run_once(self, request: RunRequest, run_id: str) -> RunOutcome:
         config = self._config(request, run_id)
+        end = _end_of_thread(config)
         try:
-            value = await self._next_input(request, run_id, config)
-            output = await self.graph.ainvoke(value, config, durability="sync", version="v2")
+            is_applied = await self._is_applied(run_id, end)
+            value = None if is_applied else await self._value(request.input)
+            start = end if is_applied else config
+            output = await self.graph.ainvoke(value, start, durability="sync", version="v2")
         except StateStoreError:
             raise
         except Exception as error:
             logger.info("run failed", exc_info=error, extra={"thread_id": request.thread_id, "run_id": run_id})
-            return await self._failed(error, config)
-        return await self._ended(output.value, run_id, config)
+            return await self._failed(error, end)
+        return await self._ended(output.value, run_id, end)
 
     def _config(self, request: RunRequest, run_id: str) -> RunnableConfig:
         given = dict(request.config)
@@ -112,16 +116,20 @@ class GraphRunner:
         metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id}
         return RunnableConfig(**given, configurable=configurable, metadata=metadata)
 
-    async def _next_input(self, request: RunRequest, run_id: str, config: RunnableConfig) -> Any:
-        """Return the run's input, or None when a checkpoint shows that it was applied."""
+    async def _is_applied(self, run_id: str, config: RunnableConfig) -> bool:
+        """Tell whether a checkpoint shows that the run's input was applied: the run then goes on from there."""
         last = await self.saver.aget_tuple(config)
-        # What a person has put on top, with `update_state`, names no run.
-        while last and last.metadata.get("source") in _BY_HAND and last.parent_config:
-            last = await self.saver.aget_tuple(last.parent_config)
-        applied: Mapping[str, Any] = dict(last.metadata) if last else {}
-        if applied.get(_names.RUN_METADATA) == run_id:
-            return None
-        value = decode_inline(request.input, self.saver.serde)
+        while last:
+            about: Mapping[str, Any] = dict(last.metadata)
+            if about.get(_names.RUN_METADATA) == run_id:
+                return True
+            # What a person has put on top, with `update_state`, names no run.
+            is_by_hand = about.get("source") in _BY_HAND
+            last = await self.saver.aget_tuple(last.parent_config) if is_by_hand and last.parent_config else None
+        return False
+
+    async def _value(self, payload: Payload) -> Any:
+        value = decode_inline(payload, self.saver.serde)
         return await self.saver.aget_value(value) if isinstance(value, Reference) else value
 
     async def _ended(self, value: Any, run_id: str, config: RunnableConfig) -> RunOutcome:
@@ -164,6 +172,13 @@ class GraphRunner:
     async def _payload(self, value: Any, name: str) -> Payload:
         inline = fits_inline(value, self.saver.serde)
         return inline if inline is not None else dict((await self.saver.aput_value(name, value)).to_json())
+
+
+def _end_of_thread(config: RunnableConfig) -> RunnableConfig:
+    """Return the config without a time traveller's checkpoint, from which the run has moved on."""
+    configurable = config.get("configurable", {})
+    here = {key: value for key, value in configurable.items() if key not in _TIME_TRAVEL}
+    return {**config, "configurable": here}
 
 
 def _checkpoint_id(snapshot: StateSnapshot) -> str:
