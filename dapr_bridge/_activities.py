@@ -101,8 +101,9 @@ class GraphRunner:
         try:
             is_applied = await self._is_applied(run_id, end)
             value = None if is_applied else await self._value(request.input)
+            context = await self._value(request.context) if request.context else None
             start = end if is_applied else config
-            output = await self.graph.ainvoke(value, start, durability="sync", version="v2")
+            output = await self.graph.ainvoke(value, start, context=context, durability="sync", version="v2")
         except StateStoreError:
             raise
         except Exception as error:

@@ -90,6 +90,7 @@ class RunRequest:
         asked_at: the workflow's clock, ISO 8601; tells calls apart that continue-as-new would give one identity.
         input: LangGraph's input, a Command, or null to go on.
         config: `configurable`, `tags`, `metadata`, `recursion_limit`, as JSON.
+        context: the run's context, for a graph with a context schema.
     """
 
     graph: str
@@ -98,6 +99,7 @@ class RunRequest:
     asked_at: str
     input: Payload
     config: Mapping[str, Any]
+    context: Payload | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what history records."""
@@ -113,6 +115,7 @@ class RunRequest:
             asked_at=record.get("asked_at", ""),
             input=record["input"],
             config=record.get("config") or {},
+            context=record.get("context"),
         )
 
 

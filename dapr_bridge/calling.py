@@ -44,6 +44,7 @@ def call_graph(
     thread_id: str,
     run_id: str | None = None,
     config: Mapping[str, Any] | None = None,
+    context: Any = None,
     app_id: str | None = None,
 ) -> Generator[Any, Any, GraphResult]:
     """Run a graph inside a workflow: `result = yield from call_graph(ctx, "expert", question, thread_id="t-1")`.
@@ -57,6 +58,7 @@ def call_graph(
         run_id: calls with the same run id are one run: its input is applied once, and a later call goes on where the
             earlier one stopped. By default each call is a run of its own.
         config: JSON for LangGraph's config: `configurable`, `tags`, `metadata`, `recursion_limit`.
+        context: the run's context, for a graph with a context schema; at most a few kB.
         app_id: the app that hosts the graph, when it is not this one.
 
     Raises:
@@ -72,6 +74,7 @@ def call_graph(
         asked_at=ctx.current_utc_datetime.isoformat(),
         input=encode_inline(input, serde, what=f"the input of graph {graph!r}"),
         config=dict(config or {}),
+        context=None if context is None else encode_inline(context, serde, what=f"the context of graph {graph!r}"),
     )
     try:
         record = yield ctx.call_activity(_names.run_activity(graph), input=request.to_json(), app_id=app_id)

@@ -47,20 +47,20 @@ class DurableGraph:
         self._address = address
         self._client: DaprWorkflowClient | None = None
 
-    async def ainvoke(self, input: Any, config: RunnableConfig) -> Any:  # noqa: A002 - LangGraph's name
+    async def ainvoke(self, input: Any, config: RunnableConfig, *, context: Any = None) -> Any:  # noqa: A002 - LangGraph's name
         """Run the graph on the thread of `config` and return its output, with `__interrupt__` when it asks something.
 
         Raises:
             GraphFailedError: a node failed after its own retries; `ainvoke(None, config)` goes on.
             ThreadBusyError: another run of the thread is going on.
         """
-        result = await self.arun(input, config)
+        result = await self.arun(input, config, context=context)
         output = await self._saver.aget_value(result.output) if isinstance(result.output, Reference) else result.output
         if result.interrupts and isinstance(output, dict):
             return {**output, "__interrupt__": list(result.interrupts)}
         return output
 
-    async def arun(self, input: Any, config: RunnableConfig) -> GraphResult:  # noqa: A002 - LangGraph's name
+    async def arun(self, input: Any, config: RunnableConfig, *, context: Any = None) -> GraphResult:  # noqa: A002 - LangGraph's name
         """Run the graph and tell how the run ended; a large output is returned by reference."""
         configurable = config.get("configurable", {})
         thread_id, run_id = str(configurable["thread_id"]), f"{self.name}-{uuid.uuid4()}"
@@ -69,8 +69,9 @@ class DurableGraph:
             thread_id=thread_id,
             run_id=run_id,
             asked_at="",
-            input=await self._payload(input, run_id),
+            input=await self._payload(input, f"{run_id}/input"),
             config=_wire_config(config),
+            context=None if context is None else await self._payload(context, f"{run_id}/context"),
         )
         client = self._workflows()
         workflow = _names.graph_workflow(self.name)
@@ -111,11 +112,9 @@ class DurableGraph:
             self._client = DaprWorkflowClient(host=host or None, port=port or None)
         return self._client
 
-    async def _payload(self, value: Any, run_id: str) -> dict[str, Any]:
+    async def _payload(self, value: Any, name: str) -> dict[str, Any]:
         inline = fits_inline(value, self._saver.serde)
-        return (
-            inline if inline is not None else dict((await self._saver.aput_value(f"{run_id}/input", value)).to_json())
-        )
+        return inline if inline is not None else dict((await self._saver.aput_value(name, value)).to_json())
 
     async def _output(self, client: DaprWorkflowClient, request: RunRequest) -> Mapping[str, Any]:
         """Wait for the end by short polls: daprd's own waiting stream can be a second late."""
