@@ -104,12 +104,12 @@ class GraphRunner:
             context = await self._value(request.context) if request.context else None
             start = end if is_applied else config
             output = await self.graph.ainvoke(value, start, context=context, durability="sync", version="v2")
+            return await self._ended(output.value, run_id, end)
         except StateStoreError:
             raise
         except Exception as error:
             logger.info("run failed", exc_info=error, extra={"thread_id": request.thread_id, "run_id": run_id})
             return await self._failed(error, end)
-        return await self._ended(output.value, run_id, end)
 
     def _config(self, request: RunRequest, run_id: str) -> RunnableConfig:
         given = dict(request.config)

@@ -6,10 +6,12 @@ import gc
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
 from dapr_bridge import DaprSaver, DurableGraph, GraphWorker
+from tests.kit.late_worker import LateWorker
 from tests.parity.play import NodeRuns, watched
 from tests.parity.shape import AnyGraph, Shape
 from tests.parity.sides import BridgeSide
@@ -46,6 +48,16 @@ class HostedShapes:
     ) -> None:
         self._stack.close()
         collect_event_loops()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateHost:
+    """A worker that runs already, for graphs that nobody knows beforehand."""
+
+    unit: Unit
+    worker: LateWorker
+    saver: DaprSaver
+    address: str
 
 
 def collect_event_loops() -> None:

@@ -13,7 +13,7 @@ from langchain_core.runnables.config import merge_configs
 from langgraph.types import Command
 
 from tests.parity.likeness import Likeness
-from tests.parity.shape import Answer, AnyGraph, Ask, Edit, Move, Shape
+from tests.parity.shape import Answer, AnyGraph, Ask, Edit, GoOn, Move, Shape
 from tests.parity.sides import Side
 
 Seen = list[dict[str, Any]]
@@ -73,11 +73,15 @@ async def _make(move: Move, side: Side, thread: RunnableConfig) -> Any:
             waiting = (await side.state(thread)).interrupts
             answers = {question.id: answer for question, answer in zip(waiting, move.answers, strict=False)}
             return await side.invoke(Command(resume=answers), thread, context=None)
+        case GoOn():
+            waiting = (await side.state(thread)).interrupts[: move.most]
+            answers = {question.id: move.answer for question in waiting}
+            return await side.invoke(Command(resume=answers) if answers else None, _with(thread, move), context=None)
         case Edit():
             return await side.edit(await _place(side, thread, move.at), move.values, as_node=move.as_node)
 
 
-def _with(place: RunnableConfig, move: Ask) -> RunnableConfig:
+def _with(place: RunnableConfig, move: Ask | GoOn) -> RunnableConfig:
     return merge_configs(place, RunnableConfig(**move.config))
 
 

@@ -36,6 +36,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class GoOn:
+    """Answer the first so many questions that wait, each with `answer`; call with None when none waits."""
+
+    answer: Any = "yes"
+    most: int = 99
+    config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
 class Edit:
     """Change the state by hand, as if a node had written it; `at` as in `Ask`."""
 
@@ -44,7 +53,7 @@ class Edit:
     at: int | None = None
 
 
-Move = Ask | Answer | Edit
+Move = Ask | Answer | GoOn | Edit
 
 
 @dataclass(frozen=True, kw_only=True)
