@@ -56,8 +56,9 @@ class DurableGraph:
         """
         result = await self.arun(input, config, context=context)
         output = await self._saver.aget_value(result.output) if isinstance(result.output, Reference) else result.output
-        if result.interrupts and isinstance(output, dict):
-            return {**output, "__interrupt__": list(result.interrupts)}
+        if result.interrupts:
+            # A graph whose output is no dict, such as a list, shows its questions and nothing else.
+            return {**(output if isinstance(output, dict) else {}), "__interrupt__": list(result.interrupts)}
         return output
 
     async def arun(self, input: Any, config: RunnableConfig, *, context: Any = None) -> GraphResult:  # noqa: A002 - LangGraph's name
@@ -159,5 +160,7 @@ class DurableGraph:
 
 def _wire_config(config: RunnableConfig) -> dict[str, Any]:
     """Keep what travels: what LangGraph reads and JSON can hold; callbacks stay with their process."""
-    travels = ("configurable", "tags", "metadata", "recursion_limit")
-    return {key: value for key, value in config.items() if key in travels}
+    travels = ("tags", "metadata", "recursion_limit")
+    # The thread has a field of its own; here it may be anything that `str` makes an id of, such as a UUID.
+    configurable = {key: value for key, value in config.get("configurable", {}).items() if key != "thread_id"}
+    return {key: value for key, value in config.items() if key in travels} | {"configurable": configurable}

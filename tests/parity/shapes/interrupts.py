@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import operator
+from typing import Annotated, Any
 
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
@@ -18,6 +19,16 @@ def ask_for(what: Any):
         return {"words": [f"{what}: {interrupt(what)}"]}
 
     return ask
+
+
+def interrupt_of_a_graph_whose_output_is_a_list() -> AnyGraph:
+    async def ask(_: list[str]) -> list[str]:
+        return [interrupt("a word?")]
+
+    graph = StateGraph(Annotated[list[str], operator.add])
+    graph.add_node("ask", ask)
+    graph.add_edge(START, "ask")
+    return graph.compile()
 
 
 def one_interrupt() -> AnyGraph:
@@ -163,6 +174,7 @@ _IN = Ask({"words": ["in"]})
 _ON = Ask(None)
 
 SHAPES = (
+    Shape(build=interrupt_of_a_graph_whose_output_is_a_list, script=[Ask(["in"]), Answer(["yes"])]),
     Shape(build=one_interrupt, script=[_IN, Answer(["yes"])]),
     Shape(build=interrupts_one_after_the_other, script=[_IN, Answer(["1"]), Answer(["2"]), Answer(["3"])]),
     Shape(build=interrupts_in_several_nodes, script=[_IN, Answer(["l", "m", "r"])]),
