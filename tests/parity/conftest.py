@@ -46,9 +46,9 @@ def late(request: pytest.FixtureRequest, late_sidecar: Sidecar) -> Iterator[Late
     collect_event_loops()
 
 
-@pytest.fixture(scope="session", params=UNITS)
+@pytest.fixture(scope="module", params=UNITS)
 def hosted(request: pytest.FixtureRequest, parity_sidecar: Sidecar) -> Iterator[HostedShapes]:
-    """A worker with every shape."""
+    """A worker with every shape; anew for each module, for some nodes fail the first time only."""
     types = [each for shape in SHAPES for each in shape.types]
     with (
         DaprSaver("parity", address=parity_sidecar.address, allowed_types=types) as saver,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from langchain_core.runnables import RunnableConfig
@@ -11,12 +12,21 @@ from langgraph.types import StateSnapshot
 from dapr_bridge import DaprSaver, DurableGraph
 from tests.parity.shape import AnyGraph
 
+_MODES = ("values", "updates", "custom", "messages", "tasks", "checkpoints")
+
+Event = tuple[tuple[str, ...], str, Any]
+"""The namespace, the mode and the payload."""
+
 
 class Side(Protocol):
     """What a caller can do with a graph."""
 
     async def invoke(self, value: Any, config: RunnableConfig, *, context: Any) -> Any:
         """Run the graph up to its end or a question."""
+        ...
+
+    def stream(self, value: Any, config: RunnableConfig, *, context: Any) -> AsyncIterator[Event]:
+        """Run the graph and tell what happens."""
         ...
 
     async def edit(self, config: RunnableConfig, values: Any, *, as_node: str | None) -> None:
@@ -42,6 +52,11 @@ class NativeSide:
         """Run the graph up to its end or a question."""
         return await self._graph.ainvoke(value, config, context=context, durability="sync")
 
+    def stream(self, value: Any, config: RunnableConfig, *, context: Any) -> AsyncIterator[Event]:
+        """Run the graph and tell what happens."""
+        modes: Any = {"stream_mode": list(_MODES), "subgraphs": True}
+        return self._graph.astream(value, config, context=context, durability="sync", **modes)
+
     async def edit(self, config: RunnableConfig, values: Any, *, as_node: str | None) -> None:
         """Change the state by hand."""
         await self._graph.aupdate_state(config, values, as_node=as_node)
@@ -65,7 +80,12 @@ class BridgeSide:
 
     async def invoke(self, value: Any, config: RunnableConfig, *, context: Any) -> Any:
         """Run the graph up to its end or a question."""
-        return await self._durable.ainvoke(value, config, **({} if context is None else {"context": context}))
+        return await self._durable.ainvoke(value, config, context=context)
+
+    def stream(self, value: Any, config: RunnableConfig, *, context: Any) -> AsyncIterator[Event]:
+        """Run the graph and tell what happens."""
+        durable: Any = self._durable
+        return durable.astream(value, config, context=context, stream_mode=list(_MODES), subgraphs=True)
 
     async def edit(self, config: RunnableConfig, values: Any, *, as_node: str | None) -> None:
         """Change the state by hand."""
@@ -78,3 +98,16 @@ class BridgeSide:
     async def history(self, config: RunnableConfig) -> list[StateSnapshot]:
         """Read all states, newest first."""
         return [each async for each in self._durable.aget_state_history(config)]
+
+
+class Listening:
+    """A side that streams where it would invoke, and keeps what it hears."""
+
+    def __init__(self, side: Side) -> None:
+        self.heard: list[Event] = []
+        self.edit, self.state, self.history, self.stream = side.edit, side.state, side.history, side.stream
+
+    async def invoke(self, value: Any, config: RunnableConfig, *, context: Any) -> Any:
+        """Run the graph up to its end or a question."""
+        async for event in self.stream(value, config, context=context):
+            self.heard.append(event)
