@@ -7,7 +7,7 @@ BIN := .venv/bin
 # A recipe stops at its first failure, and make says nothing about directories.
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup packages runtime run demo test check format bench studio clean clean-data
+.PHONY: help setup packages runtime run demo test check format parity bench studio clean clean-data
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ check: packages ## Format, lint, types, import rules and unit tests
 format: packages ## Format the code and mend what the linter can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+parity: setup ## Compare the bridge with plain LangGraph at full size, and write docs/parity.md
+	@$(PYTHON) -m pytest tests/parity --hypothesis-profile=parity --timeout=1800 $(ARGS)
+	@$(PYTHON) -m tests.parity
 
 bench: setup ## Measure, and write the table of docs/
 	@$(PYTHON) -m tests.bench $(ARGS)

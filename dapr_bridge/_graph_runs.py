@@ -27,7 +27,7 @@ from dapr_bridge._wire import (
     TaskOrder,
     TaskOutcome,
     TaskRequest,
-    decode_inline,
+    decode_kept,
     fits_inline,
 )
 from dapr_bridge.errors import StateStoreError
@@ -217,7 +217,7 @@ class GraphRuns:
         return TaskOrder(id=task.id, node=task.node, answers=answers)
 
     async def _value(self, payload: Payload) -> Any:
-        value = decode_inline(payload, self.saver.serde)
+        value = decode_kept(payload, self.saver.serde)
         return await self.saver.aget_value(value) if isinstance(value, Reference) else value
 
     async def _payload(self, value: Any, name: str) -> Payload:

@@ -14,7 +14,7 @@ from langgraph.types import StreamMode
 from dapr_bridge._event_keys import NAMING_MODES, EventKeys, Namespace, StreamedEvent
 from dapr_bridge._events import EventBus, EventPublisher, EventSink, StreamRequest
 from dapr_bridge._names import RUN_METADATA
-from dapr_bridge._wire import Failure, RunRequest, decode_inline
+from dapr_bridge._wire import Failure, RunRequest, decode_kept
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 
@@ -92,7 +92,7 @@ class RunStream:
         given = {name: options[name] for name in _LANGGRAPH_OPTIONS if options.get(name) is not None}
         if self._request.context is None:
             return given
-        context = decode_inline(self._request.context, self._saver.serde)
+        context = decode_kept(self._request.context, self._saver.serde)
         return {
             **given,
             "context": await self._saver.aget_value(context) if isinstance(context, Reference) else context,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import Command
 
-from dapr_bridge import PayloadTooLargeError, Reference
-from dapr_bridge._wire import INLINE_BYTES, Failure, RunOutcome, RunRequest, decode_inline, encode_inline
+from dapr_bridge import PayloadTooLargeError, Reference, ValueNotKeptError
+from dapr_bridge._wire import INLINE_BYTES, Failure, RunOutcome, RunRequest, decode_inline, decode_kept, encode_inline
 
 SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
 
@@ -49,6 +50,20 @@ def test_a_reference_stays_a_reference() -> None:
 
 def test_a_dict_that_looks_like_a_reference_is_not_taken_for_one() -> None:
     assert through_history({"reference": "x"}) == {"reference": "x"}
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A type that nobody has allowed."""
+
+    number: int = 1
+
+
+def test_a_value_of_a_type_that_is_not_allowed_is_an_error_and_not_plain_data() -> None:
+    payload = encode_inline({"x": [Unknown()]}, SERDE, what="it")
+
+    with pytest.raises(ValueNotKeptError, match="Unknown; pass it to DaprSaver"):
+        decode_kept(payload, SERDE)
 
 
 def test_a_large_value_is_refused_with_the_way_out() -> None:

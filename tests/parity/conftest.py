@@ -1,0 +1,58 @@
+"""One daprd, and for each unit one worker that hosts every shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from dapr_bridge import DaprSaver
+from dapr_bridge.testing import ControlPlane, Sidecar
+from tests.kit.late_worker import LateWorker
+from tests.kit.stores import write_component, write_sqlite_store
+from tests.parity.hosting import UNITS, HostedShapes, LateHost, collect_event_loops
+from tests.parity.shapes import SHAPES
+
+# What `make parity` runs at full size.
+settings.register_profile("parity", max_examples=300)
+
+
+@pytest.fixture(scope="session")
+def parity_sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    """A daprd with the SQLite store `parity`."""
+    folder = tmp_path_factory.mktemp("parity")
+    write_sqlite_store(folder / "resources", "parity", folder / "parity.db", actors=True)
+    write_component(folder / "resources", "message-pubsub", "pubsub.in-memory")
+    with Sidecar("parity", control_plane=control_plane, resources=folder / "resources", folder=folder) as daprd:
+        yield daprd
+
+
+@pytest.fixture(scope="session")
+def late_sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    """A daprd of its own for graphs that are hosted late: all workers of one app must know the same names."""
+    folder = tmp_path_factory.mktemp("late")
+    write_sqlite_store(folder / "resources", "parity", folder / "parity.db", actors=True)
+    with Sidecar("late", control_plane=control_plane, resources=folder / "resources", folder=folder) as daprd:
+        yield daprd
+
+
+@pytest.fixture(scope="session", params=UNITS)
+def late(request: pytest.FixtureRequest, late_sidecar: Sidecar) -> Iterator[LateHost]:
+    """A worker to which graphs are added while it runs."""
+    address = late_sidecar.address
+    worker = LateWorker(unit=request.param, address=address)
+    with DaprSaver("parity", address=address) as saver, worker:
+        yield LateHost(unit=request.param, worker=worker, saver=saver, address=address)
+    collect_event_loops()
+
+
+@pytest.fixture(scope="module", params=UNITS)
+def hosted(request: pytest.FixtureRequest, parity_sidecar: Sidecar) -> Iterator[HostedShapes]:
+    """A worker with every shape; anew for each module, for some nodes fail the first time only."""
+    types = [each for shape in SHAPES for each in shape.types]
+    with (
+        DaprSaver("parity", address=parity_sidecar.address, allowed_types=types) as saver,
+        HostedShapes(SHAPES, unit=request.param, saver=saver, address=parity_sidecar.address) as shapes,
+    ):
+        yield shapes

@@ -1,0 +1,69 @@
+"""What generated graphs are made of; a counter-example is a few lines of Python over these."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypedDict
+
+from langgraph.types import Command, Send, interrupt
+
+from tests.parity.shape import fails_times
+
+_LONGEST_LOG = 12
+
+
+def append(old: list[str], new: list[str]) -> list[str]:
+    """Add to a log and keep its end: a subgraph gives back what it was given, which would double it in each round."""
+    return [*old, *new][-_LONGEST_LOG:]
+
+
+class State(TypedDict, total=False):
+    """A log and a number that are added to, and a value that only one node a step may write."""
+
+    log: Annotated[list[str], append]
+    count: Annotated[int, operator.add]
+    last: str
+
+
+def node(
+    name: str, *, asks: int = 0, fails: int = 0, writes_last: bool = False, goto: Any = None
+) -> Callable[..., Any]:
+    """Return a node that fails so many times, asks so many questions, and writes what it has seen.
+
+    It awaits nothing, so that nodes side by side end in their order also when one of them fails.
+    """
+    maybe_fail = fails_times(fails, ValueError(f"{name} is broken"))
+
+    async def run(state: State) -> Any:
+        maybe_fail()
+        answers = [interrupt(f"{name}, question {number}") for number in range(asks)]
+        update: State = {"log": [f"{name} saw {_seen(state)} {answers or ''}".strip()], "count": 1}
+        if writes_last:
+            update["last"] = name
+        return update if goto is None else Command(update=update, goto=goto(state))
+
+    return run
+
+
+def branch(at: int, *, below: Sequence[str], above: Sequence[str]) -> Callable[[State], Any]:
+    """Return a condition on how much was written."""
+
+    def choose(state: State) -> list[str]:
+        return list(below if _seen(state) < at else above)
+
+    return choose
+
+
+def sends(at: int, *, target: str, times: int) -> Callable[[State], Any]:
+    """Return a condition that sends, each time something else, until so much was written."""
+
+    def send(state: State) -> list[Send]:
+        seen = _seen(state)
+        return [Send(target, {"log": [str(number)] * number}) for number in range(times)] if seen < at else []
+
+    return send
+
+
+def _seen(state: State) -> int:
+    return len(state.get("log") or [])

@@ -1,0 +1,58 @@
+"""Random graphs mean through the bridge what they mean with `ainvoke`."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from hypothesis import HealthCheck, given, note, settings
+
+from dapr_bridge import DurableGraph
+from tests.parity.difference import differences
+from tests.parity.generated.programs import Program, programs
+from tests.parity.hosting import LateHost
+from tests.parity.play import Seen, play, watched
+from tests.parity.shape import Shape
+from tests.parity.sides import BridgeSide, NativeSide
+
+_IN_EVERY_RUN = 40
+_EXAMPLES = settings.default.max_examples if settings.get_current_profile_name() == "parity" else _IN_EVERY_RUN
+_NUMBERS = itertools.count(1)
+
+
+def test_a_generated_graph_means_the_same_through_the_bridge(late: LateHost) -> None:
+    @settings(
+        max_examples=_EXAMPLES,
+        deadline=None,
+        derandomize=_EXAMPLES == _IN_EVERY_RUN,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(programs())
+    def compare(program: Program) -> None:
+        different = list(asyncio.run(_differences(program, late)))
+        for each in different[:20]:
+            note(each)
+        assert different == []
+
+    compare()
+
+
+async def _differences(program: Program, late: LateHost) -> list[str]:
+    thread_id = f"generated-{late.unit}-{next(_NUMBERS)}"
+    return list(differences(await _native(program, thread_id), await _bridged(program, thread_id, late)))
+
+
+async def _native(program: Program, thread_id: str) -> Seen:
+    graph, runs = watched(program.build())
+    shape = Shape(build=program.build, script=program.script)
+    return await play(shape, NativeSide(graph), thread_id=thread_id, runs=runs)
+
+
+async def _bridged(program: Program, thread_id: str, late: LateHost) -> Seen:
+    graph, runs = watched(program.build())
+    name = late.worker.host(graph, saver=late.saver)
+    shape = Shape(build=program.build, script=program.script)
+    async with DurableGraph(graph, name=name, saver=late.saver, address=late.address) as durable:
+        seen = await play(shape, BridgeSide(durable, graph, late.saver), thread_id=thread_id, runs=runs)
+    late.worker.release()
+    return seen

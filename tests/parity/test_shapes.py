@@ -1,0 +1,26 @@
+"""Every named shape means through the bridge what it means with `ainvoke`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parity.difference import differences
+from tests.parity.hosting import HostedShapes
+from tests.parity.play import play, watched
+from tests.parity.shape import Shape
+from tests.parity.shapes import SHAPES
+from tests.parity.sides import NativeSide
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+async def test_a_shape_means_the_same_through_the_bridge(shape: Shape, hosted: HostedShapes) -> None:
+    graph, runs = watched(shape.build())
+    thread_id = f"{shape.name}-{hosted.unit}"
+    native = await play(shape, NativeSide(graph), thread_id=thread_id, runs=runs)
+    durable, side, runs = hosted.side(shape)
+    async with durable:
+        bridged = await play(shape, side, thread_id=thread_id, runs=runs)
+
+    assert list(differences(native, bridged)) == []
