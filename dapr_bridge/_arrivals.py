@@ -83,6 +83,12 @@ async def until_end(inbox: Inbox, outcome: asyncio.Future[RunOutcome], arrivals:
         yield each
 
 
+async def nothing() -> AsyncIterator[Event]:
+    """Hand on no event."""
+    return
+    yield
+
+
 class _Patience:
     """How long to wait yet for what is missing: from when it was missed, and after a run's end from the last event."""
 

@@ -88,3 +88,12 @@ def presenter(
 
 def _built(value: Any, build: Callable[[Any], Any] | None) -> Any:
     return build(value) if build and isinstance(value, dict) else value
+
+
+def differ(one: Any, other: Any) -> bool:
+    """Tell whether two outputs differ; those that cannot be compared do."""
+    try:
+        return bool(one != other)
+    except ValueError:
+        # Arrays compare item by item.
+        return True

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dapr_bridge._wire import RunOutcome
-from dapr_bridge.saver.effects import arun
+from dapr_bridge.saver.cache import Expectations
+from dapr_bridge.saver.effects import Awaited, Steps, arun
 from dapr_bridge.saver.keys import cancel_key, claim_key
 from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
 _MOST_ENDED = 4
+_MOST_SENT_FOR = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,8 @@ class ThreadClaims:
     def __init__(self, store: StateStore, is_live: Callable[[str], Awaitable[bool]]) -> None:
         self._store = store
         self._is_live = is_live
+        # Reads of claims that were made, sent for at once, so that a release need not wait for the ETag.
+        self._sent_for: Expectations[Awaited] = Expectations(_MOST_SENT_FOR)
 
     async def claim(self, call: RunCall) -> Verdict:
         """Take the thread for a run: a free one, the run's own, or one whose run has no live workflow any more."""
@@ -132,7 +136,12 @@ class ThreadClaims:
             after = claim.ended_by(call, outcome)
             return [] if after == claim else [after.to_write(key, found.get(key))]
 
-        await arun(self._store.update([key], decide))
+        def steps() -> Steps[None]:
+            sent_for = self._sent_for.take(key)
+            expected = (yield from self._store.finish_read(key, sent_for)) if sent_for else None
+            yield from self._store.update([key], decide, expected=expected or None)
+
+        await arun(steps())
 
     async def _try(self, call: RunCall, *, dead: str) -> tuple[Verdict, _Claim]:
         key, cancel = claim_key(call.thread_id), cancel_key(call.run_id)
@@ -146,6 +155,8 @@ class ThreadClaims:
             return [claim.taken_by(call).to_write(key, found.get(key))] if isinstance(verdict, Claimed) else []
 
         await arun(self._store.update([key, cancel], decide))
+        if isinstance(seen[0], Claimed):
+            self._sent_for.put(key, self._store.start_read(key))
         return seen
 
 

@@ -17,7 +17,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import All, StreamMode
 
 from dapr_bridge import _blocking
-from dapr_bridge._arrivals import Arrivals, until_end
+from dapr_bridge._arrivals import Arrivals, nothing, until_end
 from dapr_bridge._call_arguments import (
     LangGraphOptions,
     checked_run_id,
@@ -30,9 +30,9 @@ from dapr_bridge._call_arguments import (
 )
 from dapr_bridge._callbacks import reported
 from dapr_bridge._cancellation import CancelMarks
-from dapr_bridge._events import Event, StreamRequest, decode_event
+from dapr_bridge._events import StreamRequest, decode_event
 from dapr_bridge._nesting import Nest, NestedEnd, context_around, nest_of, run_in_task
-from dapr_bridge._presenting import Presenter, Version, presenter
+from dapr_bridge._presenting import Presenter, Version, differ, presenter
 from dapr_bridge._remote_run import RemoteRuns
 from dapr_bridge._subscription import EventSubscription
 from dapr_bridge._thread_reader import ThreadReader
@@ -365,7 +365,7 @@ class DurableGraph(ThreadReader):
             outcome = asyncio.ensure_future(self._runs.outcome(call.run_id))
             try:
                 # A run that another call has begun streams to that call.
-                async for event in until_end(inbox, outcome, arrivals) if is_begun else _nothing():
+                async for event in until_end(inbox, outcome, arrivals) if is_begun else nothing():
                     payload = await decode_event(event, self._saver)
                     if event.mode == "values" and not event.namespace:
                         values = payload
@@ -377,7 +377,7 @@ class DurableGraph(ThreadReader):
         has_all = is_begun and arrivals.has_all(ended.events)
         if call.stream and "values" in call.stream.modes and not has_all and not result.interrupts:
             output = await self._value(result.output)
-            if _differ(output, values):
+            if differ(output, values):
                 yield shape.event((), "values", output)
 
     def _result(self, request: RunRequest, outcome: RunOutcome) -> GraphResult:
@@ -389,16 +389,3 @@ class DurableGraph(ThreadReader):
     async def _payload(self, value: Any, name: str) -> Payload:
         inline = fits_inline(value, self._saver.serde)
         return inline if inline is not None else dict((await self._saver.aput_value(name, value)).to_json())
-
-
-async def _nothing() -> AsyncGenerator[Event, None]:
-    return
-    yield
-
-
-def _differ(one: Any, other: Any) -> bool:
-    try:
-        return bool(one != other)
-    except ValueError:
-        # Arrays compare item by item.
-        return True
