@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -198,6 +200,40 @@ def test_a_copy_of_a_pruned_thread_has_what_its_state_is_rebuilt_from(saver: Dap
 
     with DaprSaver(saver.store.name, address=saver.store.address) as fresh:
         assert states_of(counting(fresh), "thinned-copy") == before[:1]
+
+
+def test_a_run_goes_on_while_its_thread_is_pruned_from_elsewhere(saver: DaprSaver) -> None:
+    graph = counting(saver)
+    stop = threading.Event()
+    pruned: list[int] = []
+
+    def keep_pruning() -> None:
+        with DaprSaver(saver.store.name, address=saver.store.address) as other:
+            while not stop.is_set():
+                other.prune(["busy"])
+                pruned.append(1)
+
+    with ThreadPoolExecutor(1) as pool:
+        pruning = pool.submit(keep_pruning)
+        try:
+            for number in range(12):
+                run = {"fixed": "kept", "count": 0, "words": [str(number)]}
+                state = graph.invoke(run, thread("busy", f"busy-{number}"), durability="sync")
+        finally:
+            stop.set()
+        pruning.result()
+    saver.prune(["busy"])
+
+    with DaprSaver(saver.store.name, address=saver.store.address) as fresh:
+        (latest,) = states_of(counting(fresh), "busy")
+    words = [
+        word
+        for number in range(12)
+        for word in (str(number), *(f"{name}-{number * 3 + step}" for step, name in enumerate(("one", "two", "three"))))
+    ]
+    assert latest == ({"fixed": "kept", "count": 36, "words": words}, ())
+    assert state == latest[0]
+    assert len(pruned) > 1
 
 
 def cut_short(steps: Steps[None], after: int) -> bool:
