@@ -22,7 +22,7 @@ from langgraph.types import Command, StreamMode
 from dapr_bridge._fan_out import Announcement, FanOut
 from dapr_bridge._langgraph import StepsLeft, listening, resuming, steps_allowed
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
-from dapr_bridge._task_events import Ear, OneTask
+from dapr_bridge._task_events import Ear, GoingOn, OneTask
 from dapr_bridge._task_views import SettledView, TaskView
 
 Graph = Pregel[Any, Any, Any, Any]
@@ -150,7 +150,7 @@ class Stepper:
             with_answers_by_id(value, answers),
             self._within(config, head, last_step),
             FanOut(decision.decide),
-            ear=self._ear,
+            ear=self._ear if is_new or self._ear is None else GoingOn(self._ear),
         )
         if decision.is_exhausted:
             raise _recursion_error(steps_allowed(self._graph, config))
@@ -159,6 +159,8 @@ class Stepper:
             return Advance(checkpoint_id=stands_at, last_step=last_step, output=ended.output)
         if not decision.tasks:
             waiting = await self._output_so_far(config)
+            if self._ear and decision.pending.finished:
+                await self._ear.hear((), "values", waiting)
             return Advance(checkpoint_id=stands_at, last_step=last_step, output=waiting)
         self._plans.note(decision.announced)
         return Advance(checkpoint_id=stands_at, last_step=last_step, tasks=decision.tasks)
@@ -230,7 +232,9 @@ class Stepper:
     ) -> _Ended:
         """Let LangGraph run until it ends or is stopped."""
         latest: Any = None
-        arguments: dict[str, Any] = {"output_keys": self._graph.output_channels, **self._arguments}
+        # As `ainvoke` and `astream` differ.
+        shown = {} if ear else {"output_keys": self._graph.output_channels}
+        arguments: dict[str, Any] = {**shown, **self._arguments}
         modes: list[StreamMode] = list(ear.modes) if ear else ["values"]
         subgraphs = ear is not None and ear.subgraphs
         heard = listening(config, control.stream)
@@ -253,7 +257,8 @@ class Stepper:
     async def _output_so_far(self, config: RunnableConfig) -> Any:
         """Return what LangGraph's output is while tasks wait: with the writes of those that are done."""
         values = (await self._graph.aget_state(config)).values
-        wanted = self._arguments.get("output_keys") or self._graph.output_channels
+        whole = self._graph.stream_channels_asis if self._ear else self._graph.output_channels
+        wanted = self._arguments.get("output_keys") or whole
         if isinstance(wanted, str):
             return values.get(wanted) if isinstance(values, dict) else values
         return {name: values[name] for name in wanted if name in values}

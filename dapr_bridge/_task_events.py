@@ -30,6 +30,25 @@ class Ear(Protocol):
         ...
 
 
+class GoingOn:
+    """Hands on the events of a run that goes on, but for the state from which it does: that was told before.
+
+    Args:
+        ear: what hears the rest.
+    """
+
+    def __init__(self, ear: Ear) -> None:
+        self.modes, self.subgraphs = ear.modes, ear.subgraphs
+        self._ear = ear
+        self._has_begun = False
+
+    async def hear(self, namespace: tuple[str, ...], mode: str, payload: Any) -> None:
+        """Take in one event."""
+        self._has_begun |= mode == "checkpoints" and not namespace
+        if self._has_begun or namespace or mode != "values":
+            await self._ear.hear(namespace, mode, payload)
+
+
 class OneTask:
     """Hands on the events of one task.
 
@@ -63,7 +82,7 @@ class OneTask:
                 return payload["id"] not in self._others
             case "updates":
                 is_saved = bool(isinstance(payload, Mapping) and payload.get(_METADATA, {}).get("cached"))
-                return not is_saved or (self._has_cache and any(payload[each] is not None for each in payload))
+                return not is_saved or (self._has_cache and any(payload[each] for each in payload if each != _METADATA))
             case "debug":
                 inner = "checkpoints" if payload["type"] == "checkpoint" else "tasks"
                 return self._is_of_task(inner, payload["payload"])

@@ -344,7 +344,8 @@ SHAPES = (
         script=[Ask({"number": 4}), Ask(Model(number=5)), Ask({"number": "no number"})],
         types=[Model],
     ),
-    Shape(build=dataclass_state, script=[Ask({"number": 4}), Ask({"number": 5, "words": ["in"]})]),
+    # What a stream tells is built by its client, which knows of the graph's own types only when they are allowed.
+    Shape(build=dataclass_state, script=[Ask({"number": 4}), Ask({"number": 5, "words": ["in"]})], types=[Record]),
     Shape(build=values_of_many_types, script=[Ask({"things": [Caller(name="Ada")]})], types=[Caller, Colour]),
     Shape(build=values_that_are_nothing, script=[Ask({"note": "something"})]),
     Shape(build=large_values, script=[_IN]),
