@@ -14,7 +14,7 @@ from tests.parity.sides import NativeSide
 pytestmark = pytest.mark.anyio
 
 
-# A message without an id, written by a task whose superstep is not over, has another id at each read in plain LangGraph.
+# A message without an id, written by a task whose superstep is not over, has another id at each read of LangGraph's.
 # In unit `task` it is saved with the id that it gets when its own activity ends.
 _KEPT_IDS = frozenset({"agent_whose_tools_ask"})
 
