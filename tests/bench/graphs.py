@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 from langgraph.checkpoint.memory import InMemorySaver
 
-from dapr_bridge import DaprSaver, DurableGraph, GraphWorker
+from dapr_bridge import DaprSaver, DurableGraph, GraphWorker, Unit
 from dapr_bridge.testing import ControlPlane, Sidecar
 from graph.expert import build_expert_graph
 from graph.file_directory import FileDirectory
@@ -26,6 +26,7 @@ from tests.kit.desk_stack import PROJECT, DeskStack
 from tests.kit.stores import write_sqlite_store
 
 RUNS = 15
+UNITS: tuple[Unit, ...] = ("run", "task")
 QUESTION = "Service invocation fails with ERR_DIRECT_INVOKE after the upgrade to Dapr 1.16."
 
 threads = itertools.count(1)
@@ -44,15 +45,33 @@ async def measure_graphs(desk: DeskStack, folder: Path, plane: ControlPlane) -> 
         async with (
             open_graphs(settings, url) as plain,
             open_graphs(settings, url) as hosted,
-            GraphWorker(graphs=hosted, saver=saver, address=sidecar.address),
+            GraphWorker(
+                graphs={hosted_name(name, unit): graph for name, graph in hosted.items() for unit in UNITS},
+                unit={hosted_name(name, unit): unit for name in hosted for unit in UNITS},
+                saver=saver,
+                address=sidecar.address,
+            ),
         ):
             report = (await plain["triage"].ainvoke(triage_input()))["triage"]
             inputs = {"triage": triage_input(), "expert": {**triage_input(), "triage": report, "feedback": None}}
             figures: list[Figure] = []
             for name, graph in plain.items():
-                async with DurableGraph(graph, name=name, saver=saver, address=sidecar.address) as durable:
+                async with AsyncExitStack() as stack:
+                    durable = {
+                        unit: await stack.enter_async_context(
+                            DurableGraph(
+                                graph, name=hosted_name(name, unit), saver=saver, address=sidecar.address, events=None
+                            )
+                        )
+                        for unit in UNITS
+                    }
                     figures += await compare(name, graph, durable, inputs[name])
     return figures
+
+
+def hosted_name(graph: str, unit: Unit) -> str:
+    """Return the name under which the worker hosts a graph in one unit."""
+    return f"{graph}-{unit}"
 
 
 @asynccontextmanager
@@ -68,25 +87,29 @@ async def open_graphs(settings: ModelSettings, url: str) -> AsyncIterator[dict[s
         }
 
 
-async def compare(name: str, graph: Any, durable: DurableGraph, given: dict[str, Any]) -> list[Figure]:
-    """Time both ways in turn, so that the machine's noise hits both."""
-    plain, kept = [], []
+async def compare(name: str, graph: Any, durable: Mapping[Unit, DurableGraph], given: dict[str, Any]) -> list[Figure]:
+    """Time all ways in turn, so that the machine's noise hits each of them."""
     native = graph.copy({"checkpointer": InMemorySaver()})
+    plain: list[float] = []
+    kept: dict[Unit, list[float]] = {unit: [] for unit in durable}
     for _ in range(RUNS + 1):
         plain.append(await seconds(lambda: native.ainvoke(given, thread())))
-        kept.append(await seconds(lambda: durable.ainvoke(given, thread())))
+        for unit, each in durable.items():
+            kept[unit].append(await seconds(lambda each=each: each.ainvoke(given, thread())))
     last = {"configurable": {"thread_id": f"bench-{next(threads) - 1}"}}
-    supersteps = len([state async for state in durable.aget_state_history(last)])
-    ratio = median(kept[1:]) / median(plain[1:])
-    added = (median(kept[1:]) - median(plain[1:])) / supersteps
-    return [
-        Figure(what=f"{name}: plain `ainvoke`, state in memory", value=milliseconds(plain[1:])),
-        Figure(what=f"{name}: as a Dapr workflow, unit `run`, SQLite", value=milliseconds(kept[1:])),
-        Figure(
-            what=f"{name}: what Dapr adds",
-            value=f"{ratio:.2f} times; {added * 1e3:.1f} ms for each of {supersteps} checkpoints",
-        ),
-    ]
+    supersteps = len([state async for state in durable["run"].aget_state_history(last)])
+    figures = [Figure(what=f"{name}: plain `ainvoke`, state in memory", value=milliseconds(plain[1:]))]
+    for unit, took in kept.items():
+        ratio = median(took[1:]) / median(plain[1:])
+        added = (median(took[1:]) - median(plain[1:])) / supersteps
+        figures += [
+            Figure(what=f"{name}: as a Dapr workflow, unit `{unit}`, SQLite", value=milliseconds(took[1:])),
+            Figure(
+                what=f"{name}: what Dapr adds in unit `{unit}`",
+                value=f"{ratio:.2f} times; {added * 1e3:.1f} ms for each of {supersteps} checkpoints",
+            ),
+        ]
+    return figures
 
 
 async def seconds(call: Callable[[], Awaitable[Any]]) -> float:
