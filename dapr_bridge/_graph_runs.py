@@ -117,7 +117,7 @@ class GraphRuns:
         latest: RunnableConfig,
     ) -> RunOutcome:
         is_begun = request.stage is not None or await self._is_begun(run_id, latest)
-        value = None if is_begun else await self._value(request.input)
+        value = None if is_begun else await self._unapplied(await self._value(request.input), run_id, latest)
         config = latest if is_begun else addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
@@ -132,6 +132,17 @@ class GraphRuns:
             last_step=advance.last_step,
             tasks=[await self._order(task, run_id) for task in advance.tasks],
         )
+
+    async def _unapplied(self, value: Any, run_id: str, latest: RunnableConfig) -> Any:
+        """Return what is left of an input that an earlier delivery of this run may have begun to apply.
+
+        LangGraph saves a `Command`'s update as writes on the checkpoint where the thread stands, and would add them
+        once more.
+        """
+        has_writes = isinstance(value, Command) and (value.update is not None or bool(value.goto))
+        if not has_writes or not await self.saver.ahas_input_of(run_id, latest):
+            return value
+        return Command(resume=value.resume) if value.resume is not None else None
 
     async def _answering(self, value: Any, config: RunnableConfig) -> Any:
         if not isinstance(value, Command) or _begins_at_checkpoint(config):

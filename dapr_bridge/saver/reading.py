@@ -10,7 +10,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from dapr_bridge.saver import keys
 from dapr_bridge.saver.documents import Documents, Place
 from dapr_bridge.saver.effects import Steps
-from dapr_bridge.saver.records import CheckpointRecord, SavedWrite, TaskWrites
+from dapr_bridge.saver.records import INPUT_TASK, CheckpointRecord, SavedWrite, TaskWrites
 
 
 def read_checkpoint(documents: Documents, place: Place, checkpoint_id: str | None) -> Steps[CheckpointTuple | None]:
@@ -34,6 +34,16 @@ def read_checkpoints(documents: Documents, place: Place, ids: Sequence[str]) -> 
         if writes:
             tasks[checkpoint_id][task_id] = writes
     return [_tuple(documents, place, records[each], values, tasks[each]) for each in ids if each in records]
+
+
+def has_input_of(documents: Documents, place: Place, run_id: str) -> Steps[bool]:
+    """Tell whether the input of a run stands among the writes on the latest checkpoint."""
+    latest = (yield from documents.read_head(place)).latest
+    pending_key, apart_key = place.pending_key(latest), place.apart_key(latest, INPUT_TASK)
+    found = yield from documents.store.read([pending_key, apart_key])
+    pending = documents.pending(found.get(pending_key))
+    writes = pending.here.get(INPUT_TASK) or documents.task_writes(found.get(apart_key))
+    return writes is not None and run_id in writes.runs
 
 
 def in_order(tasks: Mapping[str, TaskWrites]) -> list[tuple[str, SavedWrite]]:

@@ -152,20 +152,28 @@ class TaskWrites:
         path: LangGraph's task path, by which writes are ordered.
         output: writes to channels; the first complete list wins as a whole, so two attempts are never mixed.
         control: LangGraph's own marks (error, interrupt, resume, ...); the last of each wins.
+        runs: of an input's writes, the runs that they came with.
     """
 
     path: str
     output: tuple[SavedWrite, ...] = ()
     control: tuple[SavedWrite, ...] = ()
+    runs: tuple[str, ...] = ()
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> TaskWrites:
         """Rebuild the writes from `to_document`."""
-        return cls(path=document["path"], output=_saved(document["output"]), control=_saved(document["control"]))
+        return cls(
+            path=document["path"],
+            output=_saved(document["output"]),
+            control=_saved(document["control"]),
+            runs=tuple(document.get("runs", ())),
+        )
 
     def to_document(self) -> dict[str, Any]:
         """Return plain data for the codec."""
-        return {"path": self.path, "output": _plain(self.output), "control": _plain(self.control)}
+        kept = {"path": self.path, "output": _plain(self.output), "control": _plain(self.control)}
+        return {**kept, "runs": list(self.runs)} if self.runs else kept
 
     def merged_with(self, later: TaskWrites, *, is_input: bool) -> TaskWrites:
         """Add what another call saved for the same task.
@@ -176,7 +184,10 @@ class TaskWrites:
         """
         output = _first_of_each(self.output, later.output) if is_input else self.output or later.output
         return TaskWrites(
-            path=self.path or later.path, output=output, control=_last_of_each(self.control, later.control)
+            path=self.path or later.path,
+            output=output,
+            control=_last_of_each(self.control, later.control),
+            runs=tuple(dict.fromkeys([*self.runs, *later.runs])),
         )
 
     @property
@@ -223,15 +234,22 @@ class PendingWrites:
         return PendingWrites(here=here, apart=tuple(dict.fromkeys([*self.apart, task_id])))
 
 
-def make_task_writes(writes: Iterable[tuple[str, bytes]], path: str) -> TaskWrites:
-    """Number serialized writes as LangGraph's savers do and part output from control."""
+def make_task_writes(writes: Iterable[tuple[str, bytes]], path: str, *, run_id: str | None = None) -> TaskWrites:
+    """Number serialized writes as LangGraph's savers do and part output from control.
+
+    Args:
+        writes: channels and serialized values.
+        path: LangGraph's task path.
+        run_id: of an input's writes, the run that they come with.
+    """
     saved = [
         SavedWrite(index=WRITES_IDX_MAP.get(channel, position), channel=channel, data=data)
         for position, (channel, data) in enumerate(writes)
     ]
     output = tuple(write for write in saved if write.channel not in _CONTROL_CHANNELS)
     control = tuple(write for write in saved if write.channel in _CONTROL_CHANNELS)
-    return TaskWrites(path=path, output=output, control=_last_of_each((), control))
+    runs = (run_id,) if run_id else ()
+    return TaskWrites(path=path, output=output, control=_last_of_each((), control), runs=runs)
 
 
 def _first_of_each(old: Sequence[SavedWrite], new: Sequence[SavedWrite]) -> tuple[SavedWrite, ...]:

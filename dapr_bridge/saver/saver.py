@@ -23,6 +23,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from dapr_bridge._contexts import Closing
+from dapr_bridge._names import RUN_METADATA
 from dapr_bridge.errors import StateStoreError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import copying, delta, reading, removal, tasks, writing
@@ -30,7 +31,7 @@ from dapr_bridge.saver.documents import Documents, Memory, Place
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.saver.listing import Search
-from dapr_bridge.saver.records import Codec
+from dapr_bridge.saver.records import INPUT_TASK, Codec
 from dapr_bridge.saver.sidecar import Patience
 from dapr_bridge.saver.store import StateStore
 
@@ -239,6 +240,10 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
             raise StateStoreError(f"state store {self.store.name!r} holds no value {reference.name!r}")
         return found[0]
 
+    async def ahas_input_of(self, run_id: str, config: RunnableConfig) -> bool:
+        """Tell whether what a `Command` of a driven run writes stands on a thread's latest checkpoint already."""
+        return await arun(reading.has_input_of(self._documents, _place(config), run_id))
+
     # ----- opening and closing ------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -275,7 +280,10 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Steps[None]:
         checkpoint_id = config.get("configurable", {})["checkpoint_id"]
-        yield from tasks.put_writes(self._documents, _place(config), checkpoint_id, task_id, task_path, writes)
+        run_id = config.get("metadata", {}).get(RUN_METADATA) if task_id == INPUT_TASK else None
+        yield from tasks.put_writes(
+            self._documents, _place(config), checkpoint_id, task_id, task_path, writes, run_id=run_id
+        )
 
     def _places(self, search: Search) -> Steps[Sequence[Place]]:
         if search.namespace is not None:

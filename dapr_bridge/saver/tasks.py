@@ -24,11 +24,16 @@ def put_writes(
     task_id: str,
     path: str,
     writes: Sequence[tuple[str, Any]],
+    *,
+    run_id: str | None = None,
 ) -> Steps[None]:
-    """Save what a task wrote; its first complete output wins, as one unit."""
+    """Save what a task wrote; its first complete output wins, as one unit.
+
+    An input's writes are saved with the run that they come with, so that it is known not to apply them again.
+    """
     codec, memory = documents.codec, documents.memory
     data = [(channel, codec.dump(value, what=f"the write to channel {channel!r}")) for channel, value in writes]
-    put = TaskPut(task_id, place.apart_key(checkpoint_id, task_id), make_task_writes(data, path))
+    put = TaskPut(task_id, place.apart_key(checkpoint_id, task_id), make_task_writes(data, path, run_id=run_id))
     pending_key = place.pending_key(checkpoint_id)
     memory.task_puts.join(pending_key, put)
     try:
