@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -154,16 +154,8 @@ class Stepper:
         )
         if decision.is_exhausted:
             raise _recursion_error(steps_allowed(self._graph, config))
-        stands_at = decision.checkpoint_id or _id(head)
-        if not ended.was_stopped:
-            return Advance(checkpoint_id=stands_at, last_step=last_step, output=ended.output)
-        if not decision.tasks:
-            waiting = await self._output_so_far(config)
-            if self._ear and decision.pending.finished:
-                await self._ear.hear((), "values", waiting)
-            return Advance(checkpoint_id=stands_at, last_step=last_step, output=waiting)
-        self._plans.note(decision.announced)
-        return Advance(checkpoint_id=stands_at, last_step=last_step, tasks=decision.tasks)
+        stands_at = Advance(checkpoint_id=decision.checkpoint_id or _id(head), last_step=last_step)
+        return await self._how_far(ended, decision, stands_at, config)
 
     async def run_task(
         self, task: PlannedTask, config: RunnableConfig, *, checkpoint_id: str, last_step: int
@@ -193,6 +185,17 @@ class Stepper:
             ear=self._ear_for(others, checkpoint_id),
         )
         return "saved" if view.is_finished else "paused"
+
+    async def _how_far(self, ended: _Ended, decision: _Decision, stands_at: Advance, config: RunnableConfig) -> Advance:
+        if not ended.was_stopped:
+            return replace(stands_at, output=ended.output)
+        if decision.tasks:
+            self._plans.note(decision.announced)
+            return replace(stands_at, tasks=decision.tasks)
+        waiting = await self._output_so_far(config)
+        if self._ear and decision.pending.finished:
+            await self._ear.hear((), "values", waiting)
+        return replace(stands_at, output=waiting)
 
     async def _called(self, task: PlannedTask, config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
         """Return the task's config, saying whether a subgraph with a memory of its own has begun in this superstep.
