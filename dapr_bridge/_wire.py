@@ -103,7 +103,9 @@ class RunRequest:
 
     def to_json(self) -> dict[str, Any]:
         """Return what history records."""
-        return {**asdict(self), "input": self.input, "config": dict(self.config)}
+        record = {**asdict(self), "input": self.input, "config": dict(self.config), "context": self.context}
+        # Without one, the record is that of releases before there was a context: histories in flight hold it.
+        return {key: value for key, value in record.items() if key != "context" or value is not None}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> RunRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -82,3 +82,10 @@ def test_a_record_of_a_newer_release_is_read_without_what_it_adds() -> None:
     record = RunOutcome(status="finished", checkpoint_id="c").to_json()
 
     assert RunOutcome.from_json({**record, "added_later": 1}).checkpoint_id == "c"
+
+
+def test_a_request_without_a_context_is_recorded_as_before_there_was_one() -> None:
+    request = RunRequest(graph="g", thread_id="t", run_id=None, asked_at="now", input={"json": 1}, config={})
+
+    assert "context" not in request.to_json()
+    assert RunRequest.from_json(replace(request, context={"json": 2}).to_json()).context == {"json": 2}
