@@ -48,6 +48,8 @@ class LateWorker(AbstractContextManager["LateWorker"]):
         worker = GraphWorker(graphs={name: graph}, saver=saver, unit=self._unit, address=self._address)
         ours, theirs = _registry(self._runtime), _registry(worker.runtime)
         ours.orchestrators.update(theirs.orchestrators)
+        ours.versioned_orchestrators.update(theirs.versioned_orchestrators)
+        ours.latest_versioned_orchestrators_version_name.update(theirs.latest_versioned_orchestrators_version_name)
         ours.activities.update({key: self._wrap(activity) for key, activity in theirs.activities.items()})
         # What else a worker starts is its own; its runtime is this one.
         worker.runtime.start = worker.runtime.shutdown = lambda: None

@@ -46,7 +46,12 @@ REASONS = (
     Reason("refused at registration: a subgraph compiled with `checkpointer=False`", error="^GraphRefusedError"),
     Reason(
         "looks into LangGraph's saver in memory: its dictionaries, or which of its methods are called",
-        test="snapshot_version_based|in_the_order_given|anever_written|counter_reset_after_supersteps",
+        test="snapshot_version_based|in_the_order_given|anever_written",
+    ),
+    Reason(
+        "`DaprSaver` shows a `DeltaChannel`'s snapshot in the checkpoint that wrote it only; LangGraph's saver in "
+        "memory shows it in later ones too",
+        test="counter_reset_after_supersteps",
     ),
     Reason(
         "makes a saver fail: the bridge calls the asynchronous methods, and names what cannot be kept in its own error",
