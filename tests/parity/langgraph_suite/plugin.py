@@ -19,7 +19,7 @@ from typing import Any
 import langgraph.checkpoint.memory
 import pytest
 from kit.late_worker import LateWorker
-from kit.stores import write_sqlite_store
+from kit.stores import write_component, write_sqlite_store
 
 from dapr_bridge.testing import ControlPlane, Sidecar, find_runtime
 
@@ -106,6 +106,7 @@ def _dapr() -> Iterator[Stores]:
         write_sqlite_store(resources, "actors", folder / "actors.db", actors=True)
         for name, database in databases.items():
             write_sqlite_store(resources, name, database)
+        write_component(resources, "message-pubsub", "pubsub.in-memory")
         runtime = find_runtime([_HOME / ".dapr-runtime" / "bin"])
         plane = stack.enter_context(ControlPlane(folder, runtime=runtime))
         daprd = stack.enter_context(Sidecar("suite", control_plane=plane, resources=resources, folder=folder))
