@@ -101,7 +101,7 @@ class Sidecar(Running):
         env: more variables for daprd.
         flags: more of daprd's flags.
         anchored: whether to add `workflow-anchor.yaml`, without which daprd can come to a standstill when its only
-            worker is killed; False when `resources` has it.
+            worker is killed; False when `resources` has it, and for a sidecar that has no worker beside one that has.
     """
 
     def __init__(

@@ -24,8 +24,10 @@ async def test_events_reach_a_client_at_another_sidecar(control_plane: ControlPl
     with redis_server(tmp_path) as port, far_end() as far:
         write_redis_store(resources, "execution-state", port, actors=True)
         write_component(resources, "message-pubsub", "pubsub.redis", redisHost=f"127.0.0.1:{port}")
+        # An anchor would have Dapr place workflows at the sidecar without a worker, too.
         near, there = (
-            Sidecar("broker", control_plane=control_plane, resources=resources, folder=tmp_path) for _ in range(2)
+            Sidecar("broker", control_plane=control_plane, resources=resources, folder=tmp_path, anchored=anchored)
+            for anchored in (False, True)
         )
         with near, there:
             env = {**there.environment(), "FAR_END": far.url}
