@@ -137,7 +137,13 @@ class Apps:
 
     def _fresh_sidecar_logs(self, app_id: str) -> list[Path]:
         logs = sorted(self._project.cli_logs.glob(f"{app_id}_daprd_*.log"))
-        return [log for log in logs if log.stat().st_mtime >= self._began - 1]
+        # By its name: the sidecar of a run that was killed a moment ago may have written to its log until just now.
+        return [log for log in logs if _opened_at(log) >= int(self._began) - 1]
+
+
+def _opened_at(log: Path) -> float:
+    """Return when the CLI has opened a log, which it puts into its name, to the second and in local time."""
+    return time.mktime(time.strptime(log.stem.rpartition("_")[2], "%Y%m%d%H%M%S"))
 
 
 def _indent(lines: Iterable[str]) -> str:

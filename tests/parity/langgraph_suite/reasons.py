@@ -24,11 +24,8 @@ class Reason:
 
 
 REASONS = (
-    Reason("streaming: `DurableGraph` has no `astream` yet", error="^StreamingMissingError"),
     Reason(
-        "an option of the call that `DurableGraph` does not take: `interrupt_before`, `interrupt_after`, "
-        "`output_keys`, `stream_mode`, `subgraphs`, `version` or `control`",
-        error="unexpected keyword argument",
+        "`control=`: a `RunControl` of the caller cannot reach the worker; refused by name", error="a RunControl cannot"
     ),
     Reason(
         "callbacks of the caller stay with the caller: the graph runs in the worker's process",
