@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from dapr_bridge import DurableGraph
 from tests.parity.difference import differences
 from tests.parity.hosting import HostedShapes
 from tests.parity.likeness import Likeness
@@ -16,9 +15,6 @@ from tests.parity.play import play, watched
 from tests.parity.shape import Shape
 from tests.parity.shapes import SHAPES
 from tests.parity.sides import Event, Listening, NativeSide
-
-if not hasattr(DurableGraph, "astream"):
-    pytest.skip("DurableGraph does not stream yet", allow_module_level=True)
 
 pytestmark = pytest.mark.anyio
 

@@ -26,7 +26,7 @@ NATIVE = by_name(
 )
 ROUTED = by_name(
     end("test_a.py::test_1"),
-    end("test_a.py::test_2", "failed", error="StreamingMissingError: no"),
+    end("test_a.py::test_2", "failed", error="CallRefusedError: control=<x>: a RunControl cannot reach the worker"),
     end("test_a.py::test_3", "failed"),
     end("test_b.py::test_4", "failed", left_out=["durability='exit'"]),
     end("test_b.py::test_5", calls=0),
@@ -49,7 +49,8 @@ def test_the_page_names_every_failure_with_its_reason_and_all_that_is_left_out()
 
     assert "| unit `run` | 2 | 1 | 50.0 % |" in page
     assert "| test_a.py | 2 | 1 | 1 |" in page
-    assert "1: streaming: `DurableGraph` has no `astream` yet</summary>\n\n- `test_a.py::test_2`" in page
+    assert "1: `control=`: a `RunControl` of the caller cannot" in page
+    assert "refused by name</summary>\n\n- `test_a.py::test_2`" in page
     assert "1: durability='exit'</summary>\n\n- `test_b.py::test_4`" in page
 
 

@@ -31,10 +31,6 @@ _WITHOUT_MEANING = {"durability", "print_mode", "debug", "checkpoint_during"}
 """Options that change nothing in what a run through the bridge means."""
 
 
-class StreamingMissingError(NotImplementedError):
-    """The bridge does not stream yet."""
-
-
 def inside(activity: Activity) -> Activity:
     """Mark what runs within an activity: LangGraph's own loop works there."""
 
@@ -183,9 +179,7 @@ class Calls:
 
     async def _events(self, graph: AnyGraph, value: Any, config: Given, options: Options) -> AsyncIterator[Any]:
         durable = self.router.durable(graph)
-        stream: Any = getattr(durable, "astream", None)
-        if stream is None:
-            raise StreamingMissingError("DurableGraph has no astream")
+        stream: Any = durable.astream
         modes = {"stream_mode": options.get("stream_mode") or graph.stream_mode}
         try:
             async for event in stream(value, config or {}, **{**_meaning(options), **modes}):
