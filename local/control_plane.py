@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from dapr_bridge.testing import Runtime
-from local.ports import free_port, is_answering
+from dapr_bridge.testing import Runtime, free_port
+from local.ports import is_answering
 from local.processes import Service, start_service
 from local.project import Project
 from local.readiness import wait_until_ready

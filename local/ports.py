@@ -55,13 +55,6 @@ def is_answering(address: str) -> bool:
     return False
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _is_refused(address: str, port: int) -> bool:
     with socket.socket() as probe:
         # As servers do: a connection that is only lingering does not count.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,12 +21,24 @@ from dapr_bridge.errors import LocalDaprError
 
 _TAIL_LINES = 20
 
+_PORTS = range(20_000, 30_000)
+"""Below those that Linux, macOS and Windows lend to outgoing connections: one of these stays free until it is used."""
+
+_candidates = itertools.cycle(random.SystemRandom().sample(_PORTS, k=len(_PORTS)))
+
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on right now."""
+    """Return a TCP port that nothing listens on right now, on any interface, and that was not returned lately."""
+    return next(port for port in itertools.islice(_candidates, len(_PORTS)) if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = 30.0, pause: float = 0.02) -> None:

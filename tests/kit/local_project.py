@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 APPS = ("customer-support-system", "knowledge-base", "offline-model")
+SIDECAR_PORTS = ("daprHTTPPort", "daprGRPCPort", "daprInternalGRPCPort", "metricsPort")
 
 _STUB = """
 import http.server, signal, sys
@@ -202,7 +203,7 @@ def _on_free_ports(text: str, project: LocalProject, control_plane: tuple[int, i
     for app in content["apps"]:
         old, new = str(app["appPort"]), project.ports[app["appID"]]
         app["command"] = [re.sub(rf"^{old}$", str(new), part) for part in app["command"]]
-        app.update(appPort=new, daprHTTPPort=free_port(), daprGRPCPort=free_port())
+        app.update(appPort=new, **{name: free_port() for name in SIDECAR_PORTS})
     return yaml.safe_dump(content, sort_keys=False)
 
 

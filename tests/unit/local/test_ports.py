@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
+from dapr_bridge.testing import free_port
 from local.errors import PortTakenError
-from local.ports import check_ports, free_port, is_answering, is_taken
+from local.ports import check_ports, is_answering, is_taken
 from local.run_file import PortNeed
 
 
