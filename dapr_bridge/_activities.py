@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from dapr.ext.workflow import WorkflowActivityContext
 
-from dapr_bridge._graph_runs import GraphRuns
+from dapr_bridge._alone import AloneAtWork, LeaseLostError
+from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH, GraphRuns
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import RunCall
 from dapr_bridge._wire import RunOutcome, RunRequest, TaskOutcome, TaskRequest
-from dapr_bridge.errors import StateStoreError
+from dapr_bridge.errors import RunCancelledError
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class GraphActivities:
     runs: GraphRuns
     live: LiveWork
     turns: RunTurns
+    alone: AloneAtWork
 
     def advance(self) -> Activity:
         """Return the activity that goes on with a run, as far as its unit lets it."""
@@ -84,34 +86,44 @@ class GraphActivities:
         return run_task
 
     async def _advance(self, request: RunRequest, call: RunCall) -> RunOutcome:
+        last = 0
+
+        async def work(attempt: int) -> RunOutcome:
+            nonlocal last
+            if attempt <= last:
+                raise RunCancelledError("its thread was free in the meantime: another worker has ended it, long ago")
+            last = attempt
+            return await self.runs.advance(request, call.run_id, attempt)
+
+        if_busy = request.options.get("if_busy", "raise")
         return await _patiently(
-            lambda: self.turns.take(
-                call,
-                lambda attempt: self.runs.advance(request, call.run_id, attempt),
-                if_busy=request.options.get("if_busy", "raise"),
-            ),
-            call,
+            lambda: self.alone.do(call.run_id, lambda: self.turns.take(call, work, if_busy=if_busy)), call
         )
 
     async def _run_task(self, request: TaskRequest, call: RunCall) -> TaskOutcome:
-        outcome = await _patiently(
-            lambda: self.turns.watch(call, lambda: self.runs.run_task(request, call.run_id)), call
-        )
+        def work() -> Awaitable[TaskOutcome]:
+            return self.runs.run_task(request, call.run_id)
+
+        name = f"{call.run_id}/{request.task.id}"
+        outcome = await _patiently(lambda: self.alone.do(name, lambda: self.turns.watch(call, work)), call)
         return outcome or TaskOutcome(status="cancelled")
 
 
 async def _patiently(work: Callable[[], Awaitable[T]], call: RunCall) -> T:
-    """Work with patience for a state store that is away: what was saved is not done again."""
+    """Work with patience: for a state store that is away, and again when another worker was faster.
+
+    What was saved is not done again.
+    """
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + _STORE_PATIENCE.total_seconds(), timedelta(seconds=1)
     while True:
         try:
             return await work()
-        except StateStoreError as error:
+        except (*NOT_OF_THE_GRAPH, LeaseLostError) as error:
             if loop.time() > deadline:
                 raise
             where = {"thread_id": call.thread_id, "run_id": call.run_id}
-            logger.warning("run waits for its state store: %s", error, extra=where)
+            logger.warning("run goes on after a pause: %s", error, extra=where)
         await asyncio.sleep(pause.total_seconds())
         pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
@@ -30,7 +31,7 @@ from dapr_bridge._wire import (
     decode_kept,
     fits_inline,
 )
-from dapr_bridge.errors import StateStoreError
+from dapr_bridge.errors import StaleWriterError, StateStoreError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 
@@ -39,6 +40,9 @@ logger = logging.getLogger(__name__)
 Unit = Literal["run", "task"]
 
 _BY_HAND = frozenset({"update", "fork"})
+
+NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError)
+"""What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,14 @@ class GraphRuns:
     bus: EventBus | None = None
     plans: Plans = field(default_factory=Plans)
 
+    @cached_property
+    def _fenced(self) -> Pregel[Any, Any, Any, Any]:
+        return self.graph.copy({"checkpointer": self.saver.fenced()})
+
+    def _driven(self, request: RunRequest) -> Pregel[Any, Any, Any, Any]:
+        """Return the graph as a run drives it: behind the fence, unless it forks its thread at an old checkpoint."""
+        return self.graph if _begins_at_checkpoint(request.config) else self._fenced
+
     async def advance(self, request: RunRequest, run_id: str, attempt: int) -> RunOutcome:
         """Go on with a run, and tell how far it has come."""
         stream = self._stream(request, run_id, attempt=attempt)
@@ -74,7 +86,7 @@ class GraphRuns:
                 outcome = RunOutcome(status="failed", checkpoint_id=stands_at, failure=request.stage.failure)
             else:
                 outcome = await self._go_on(request, run_id, stream, addressed, latest)
-        except StateStoreError:
+        except NOT_OF_THE_GRAPH:
             raise
         except Exception as error:
             logger.info("run failed", exc_info=error, extra={"thread_id": request.thread_id, "run_id": run_id})
@@ -91,12 +103,12 @@ class GraphRuns:
         task = PlannedTask(id=request.task.id, node=request.task.node, answers=answers)
         try:
             listener = stream.listener(config)
-            stepper = self._stepper(await stream.arguments(), listener)
+            stepper = self._stepper(request.run, await stream.arguments(), listener)
             async with listener or nullcontext():
                 status = await stepper.run_task(
                     task, config, checkpoint_id=request.checkpoint_id, last_step=request.last_step
                 )
-        except StateStoreError:
+        except NOT_OF_THE_GRAPH:
             raise
         except Exception as error:
             where = {"thread_id": request.run.thread_id, "run_id": run_id, "node": task.node}
@@ -154,18 +166,18 @@ class GraphRuns:
         self, request: RunRequest, stream: RunStream, value: Any, config: RunnableConfig, *, is_new: bool
     ) -> Advance:
         listener = stream.listener(config)
-        stepper = self._stepper(await stream.arguments(), listener)
+        stepper = self._stepper(request, await stream.arguments(), listener)
         last_step = request.stage.last_step if request.stage else None
         paused = request.stage.paused if request.stage else ()
         async with listener or nullcontext():
             return await stepper.advance(value, config, last_step=last_step, paused=paused, is_new=is_new)
 
-    def _stepper(self, arguments: Mapping[str, Any], ear: Ear | None) -> Stepper:
-        return Stepper(self.graph, fans_out=True, plans=self.plans, ear=ear, arguments=arguments)
+    def _stepper(self, request: RunRequest, arguments: Mapping[str, Any], ear: Ear | None) -> Stepper:
+        return Stepper(self._driven(request), fans_out=True, plans=self.plans, ear=ear, arguments=arguments)
 
     def _stream(self, request: RunRequest, run_id: str, *, attempt: int, source: str = "run") -> RunStream:
         return RunStream(
-            self.graph, self.saver, self.bus, request=request, run_id=run_id, attempt=attempt, source=source
+            self._driven(request), self.saver, self.bus, request=request, run_id=run_id, attempt=attempt, source=source
         )
 
     def _config(self, request: RunRequest, run_id: str) -> RunnableConfig:
@@ -214,7 +226,7 @@ class GraphRuns:
     async def _snapshot_after(self, error: Exception, config: RunnableConfig) -> StateSnapshot | None:
         try:
             return await self.graph.aget_state(config)
-        except StateStoreError:
+        except NOT_OF_THE_GRAPH:
             raise
         except Exception:
             # After conflicting writes LangGraph cannot read the state either; the run's own error matters more.
@@ -240,7 +252,7 @@ def _failure(error: Exception, *, node: str | None, task_id: str | None) -> Fail
     return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=str(error))
 
 
-def _begins_at_checkpoint(config: RunnableConfig) -> bool:
+def _begins_at_checkpoint(config: Mapping[str, Any]) -> bool:
     return bool(config.get("configurable", {}).get("checkpoint_id"))
 
 

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from langgraph.store.base import BaseStore
 
 from dapr_bridge import _names
 from dapr_bridge._activities import GraphActivities, LiveWork
+from dapr_bridge._alone import AloneAtWork
 from dapr_bridge._events import EventBus
 from dapr_bridge._graph_runs import GraphRuns, Unit
 from dapr_bridge._run_turns import RunTurns
@@ -45,6 +47,9 @@ class GraphWorker:
             one node execution, where several of a superstep run at once; those that run alone share an activity.
         address: the sidecar's gRPC address, `host:port`; Dapr's own settings when not given.
         events: the pub/sub component over which runs stream; None: this worker streams nothing.
+        lease: lets one worker at a time do a piece of work that Dapr has delivered twice, so that no model call is paid
+            for by two that live; another takes over so long after the last sign of life. None: both work, and what was
+            saved first counts.
 
     Raises:
         GraphRefusedError: a graph cannot be kept; the message says why and what to do.
@@ -59,6 +64,7 @@ class GraphWorker:
         unit: Unit | Mapping[str, Unit] = "run",
         address: str | None = None,
         events: str | None = "message-pubsub",
+        lease: timedelta | None = None,
     ) -> None:
         self._units: Mapping[str, Unit] = unit if isinstance(unit, Mapping) else dict.fromkeys(graphs, unit)
         for name, graph in graphs.items():
@@ -72,9 +78,10 @@ class GraphWorker:
         self._workflows = Workflows(address)
         self._bus = EventBus(events, address=address) if events else None
         turns = RunTurns(saver.store, self._workflows.is_live)
+        alone = AloneAtWork(leases=saver.leases, ttl=lease)
         for name, graph in self._graphs.items():
             runs = GraphRuns(graph=graph, saver=saver, unit=self.unit(name), bus=self._bus)
-            self._register(name, GraphActivities(runs=runs, live=self._live, turns=turns))
+            self._register(name, GraphActivities(runs=runs, live=self._live, turns=turns, alone=alone))
 
     def unit(self, name: str) -> Unit:
         """Return the unit in which a graph runs."""

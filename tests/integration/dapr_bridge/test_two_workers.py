@@ -1,0 +1,285 @@
+"""Two workers at one piece of work: what the slower one finds, and what it may not do."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Annotated, Any, TypedDict, cast
+from uuid import uuid4
+
+import pytest
+from dapr.ext.workflow import WorkflowActivityContext
+from langgraph.graph import START, StateGraph
+from langgraph.types import Send
+
+from dapr_bridge import DaprSaver, StaleWriterError, Unit
+from dapr_bridge._activities import GraphActivities, LiveWork
+from dapr_bridge._alone import AloneAtWork, LeaseLostError
+from dapr_bridge._cancellation import RunWatch
+from dapr_bridge._graph_runs import GraphRuns
+from dapr_bridge._run_turns import RunTurns
+from dapr_bridge._wire import RunOutcome, RunRequest, TaskRequest, encode_inline
+from dapr_bridge.saver.effects import arun
+from dapr_bridge.saver.keys import lease_key
+from dapr_bridge.saver.lease import Leases
+from dapr_bridge.testing import Sidecar
+from tests.kit.stores import ALL_STORES, SQLITE
+
+pytestmark = pytest.mark.anyio
+
+TTL = timedelta(seconds=2)
+LONG = timedelta(hours=1)
+"""A test that waits for this to pass never comes to an end."""
+
+
+class State(TypedDict, total=False):
+    """Words, in the order in which they were said."""
+
+    words: Annotated[list[str], operator.add]
+
+
+class Nodes:
+    """Nodes that count how often they run; the first to come to `slow` is held up."""
+
+    def __init__(self) -> None:
+        self.runs: Counter[str] = Counter()
+        self.is_within, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    def named(self, name: str) -> Callable[[State], Awaitable[State]]:
+        async def node(_: State) -> State:
+            self.runs[name] += 1
+            number = self.runs[name]
+            if name == "slow" and number == 1:
+                self.is_within.set()
+                await self.may_go_on.wait()
+            return {"words": [f"{name}, time {number}"]}
+
+        return node
+
+
+class WatchedLeases(Leases):
+    """Leases that tell when they are asked for one."""
+
+    def __init__(self, saver: DaprSaver) -> None:
+        super().__init__(saver.store)
+        self.are_asked = asyncio.Event()
+
+    def hold(self, *arguments: Any, **options: Any) -> Any:
+        self.are_asked.set()
+        return super().hold(*arguments, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """What one worker process has of a graph."""
+
+    saver: DaprSaver
+    leases: WatchedLeases
+    runs: GraphRuns
+    activities: GraphActivities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Two:
+    """Two workers of one graph, and its nodes."""
+
+    first: Worker
+    second: Worker
+    nodes: Nodes
+
+    def request(self) -> RunRequest:
+        return RunRequest(
+            graph="talk",
+            thread_id=uuid4().hex,
+            run_id="",
+            asked_at="",
+            input=encode_inline({"words": []}, self.first.saver.serde, what="the input"),
+            config={},
+        )
+
+
+Start = Callable[..., Awaitable[Two]]
+
+
+@pytest.fixture
+async def start(stores_sidecar: Sidecar) -> AsyncIterator[Start]:
+    async with AsyncExitStack() as stack:
+
+        async def two(store: str = SQLITE, *, unit: Unit = "run", lease: timedelta | None = None) -> Two:
+            nodes = Nodes()
+            savers = [stack.enter_context(DaprSaver(store, address=stores_sidecar.address)) for _ in range(2)]
+            first, second = (worker(saver, nodes, unit=unit, lease=lease) for saver in savers)
+            return Two(first=first, second=second, nodes=nodes)
+
+        yield two
+
+
+def worker(saver: DaprSaver, nodes: Nodes, *, unit: Unit, lease: timedelta | None) -> Worker:
+    async def is_live(_: str) -> bool:
+        return True
+
+    graph = chain(nodes) if unit == "run" else fan(nodes)
+    runs = GraphRuns(graph=graph.copy({"checkpointer": saver}), saver=saver, unit=unit)
+    leases = WatchedLeases(saver)
+    activities = GraphActivities(
+        runs=runs,
+        live=LiveWork(),
+        turns=RunTurns(saver.store, is_live),
+        alone=AloneAtWork(leases=leases, ttl=lease),
+    )
+    return Worker(saver=saver, leases=leases, runs=runs, activities=activities)
+
+
+def chain(nodes: Nodes) -> Any:
+    graph = StateGraph(State)
+    for name in ("before", "slow", "after"):
+        graph.add_node(name, nodes.named(name))
+    return graph.add_edge(START, "before").add_edge("before", "slow").add_edge("slow", "after").compile()
+
+
+def fan(nodes: Nodes) -> Any:
+    graph = StateGraph(State).add_node("slow", nodes.named("slow")).add_node("other", nodes.named("other"))
+    return graph.add_conditional_edges(
+        START, lambda _: [Send("slow", {}), Send("other", {})], ["slow", "other"]
+    ).compile()
+
+
+def unwatched(worker: Worker) -> GraphActivities:
+    """The activities of a worker that has not looked yet whether its thread is still its own."""
+    activities = worker.activities
+    activities.turns._watch = cast("RunWatch", Unwatched())
+    return activities
+
+
+class Unwatched:
+    """Lets all work go on."""
+
+    async def guard(self, _: object, body: Callable[[], Awaitable[Any]]) -> Any:
+        return await body()
+
+
+def delivery(request: RunRequest, number: int = 1) -> WorkflowActivityContext:
+    return cast("WorkflowActivityContext", SimpleNamespace(workflow_id=request.thread_id, task_id=number))
+
+
+async def history(worker: Worker, request: RunRequest) -> list[tuple[int, list[str]]]:
+    config = {"configurable": {"thread_id": request.thread_id}}
+    states = [each async for each in worker.runs.graph.aget_state_history(cast("Any", config))]
+    return [(each.metadata["step"], each.values.get("words", [])) for each in states if each.metadata]
+
+
+@pytest.mark.parametrize("store", ALL_STORES)
+async def test_an_attempt_that_was_overtaken_is_refused_and_changes_nothing(start: Start, store: str) -> None:
+    two = await start(store)
+    request = two.request()
+
+    overtaken = asyncio.create_task(two.first.runs.advance(request, "run", 1))
+    await two.nodes.is_within.wait()
+    ended = await two.second.runs.advance(request, "run", 2)
+    told = await history(two.second, request)
+    two.nodes.may_go_on.set()
+    with pytest.raises(StaleWriterError):
+        await overtaken
+
+    words = ["before, time 1", "slow, time 2", "after, time 1"]
+    assert (ended.status, ended.output) == ("finished", {"json": {"words": words}})
+    assert await history(two.first, request) == told
+    assert [step for step, _ in told] == [3, 2, 1, 0, -1]
+    assert two.nodes.runs == {"before": 1, "slow": 2, "after": 1}
+
+
+async def test_a_worker_that_was_overtaken_answers_as_the_other_did(start: Start) -> None:
+    two = await start()
+    request = two.request()
+
+    overtaken = asyncio.create_task(two.first.activities.advance()(delivery(request), request.to_json()))
+    await two.nodes.is_within.wait()
+    ended = await two.second.activities.advance()(delivery(request), request.to_json())
+    two.nodes.may_go_on.set()
+
+    assert await overtaken == ended
+    assert RunOutcome.from_json(ended).status == "finished"
+    assert two.nodes.runs["after"] == 1
+
+
+async def test_a_worker_that_wakes_up_when_its_end_is_forgotten_does_not_begin_again(start: Start) -> None:
+    two = await start()
+    request = two.request()
+
+    overtaken = asyncio.create_task(unwatched(two.first).advance()(delivery(request), request.to_json()))
+    await two.nodes.is_within.wait()
+    for number in range(1, 7):
+        await two.second.activities.advance()(delivery(request, number), request.to_json())
+    told = await history(two.second, request)
+    two.nodes.may_go_on.set()
+
+    assert RunOutcome.from_json(await overtaken).status == "cancelled"
+    assert await history(two.first, request) == told
+
+
+async def test_with_a_lease_the_second_worker_waits_and_runs_nothing(start: Start) -> None:
+    two = await start(lease=LONG)
+    request = two.request()
+
+    working = asyncio.create_task(two.first.activities.advance()(delivery(request), request.to_json()))
+    await two.nodes.is_within.wait()
+    waiting = asyncio.create_task(two.second.activities.advance()(delivery(request), request.to_json()))
+    await two.second.leases.are_asked.wait()
+    two.nodes.may_go_on.set()
+
+    assert await waiting == await working
+    assert two.nodes.runs == {"before": 1, "slow": 1, "after": 1}
+
+
+async def test_with_a_lease_two_workers_do_not_run_one_task_twice(start: Start) -> None:
+    two = await start(unit="task", lease=LONG)
+    request = two.request()
+    plan = RunOutcome.from_json(await two.first.activities.advance()(delivery(request), request.to_json()))
+    order = TaskRequest(
+        run=replace(request, run_id=plan.run_id),
+        checkpoint_id=plan.checkpoint_id,
+        last_step=plan.last_step,
+        task=next(each for each in plan.tasks if each.node == "slow"),
+    )
+
+    working = asyncio.create_task(two.first.activities.run_node()(delivery(request), order.to_json()))
+    await two.nodes.is_within.wait()
+    waiting = asyncio.create_task(two.second.activities.run_node()(delivery(request), order.to_json()))
+    await two.second.leases.are_asked.wait()
+    two.nodes.may_go_on.set()
+
+    assert (await waiting)["status"] == (await working)["status"] == "saved"
+    assert two.nodes.runs == {"slow": 1}
+
+
+async def test_a_worker_takes_over_when_the_holder_of_the_lease_gives_no_sign_of_life(start: Start) -> None:
+    two = await start(lease=TTL)
+    request = two.request()
+    two.nodes.may_go_on.set()
+    # What a killed worker leaves behind.
+    await two.first.saver.leases.acquire(f"{request.thread_id}::1", owner="the dead", ttl=TTL)
+
+    ended = await two.second.activities.advance()(delivery(request), request.to_json())
+
+    assert two.second.leases.are_asked.is_set()
+    assert RunOutcome.from_json(ended).status == "finished"
+
+
+async def test_work_stops_when_its_lease_is_lost(start: Start) -> None:
+    two = await start(lease=timedelta(seconds=0.6))
+    request = two.request()
+    alone = AloneAtWork(leases=two.first.leases, ttl=timedelta(seconds=0.6))
+
+    async def work() -> None:
+        # Somebody takes it for dead: the document is another's.
+        await arun(two.second.saver.store.delete([lease_key(request.thread_id)]))
+        await asyncio.Event().wait()
+
+    with pytest.raises(LeaseLostError):
+        await alone.do(request.thread_id, work)
