@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dapr_bridge.testing import ControlPlane
+
+# How fast examples are made says something about the machine, and nothing about the code.
+settings.register_profile("unhurried", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+settings.load_profile("unhurried")
 
 
 @pytest.fixture
