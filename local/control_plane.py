@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from dapr_bridge.testing import Runtime, free_port
-from local.ports import is_answering
+from dapr_bridge.testing import Runtime
+from local.ports import is_answering, lent_port
 from local.processes import Service, start_service
 from local.project import Project
 from local.readiness import wait_until_ready
@@ -78,19 +78,19 @@ async def _start(
 
 
 def _placement(common: Common, runtime: Runtime) -> Part:
-    healthz_port = free_port()
-    flags = {"initial-cluster": f"dapr-placement-0={LOOPBACK}:{free_port()}"}
+    healthz_port = lent_port()
+    flags = {"initial-cluster": f"dapr-placement-0={LOOPBACK}:{lent_port()}"}
     command = (runtime.placement, *_flags(common.placement, healthz_port), *_spell(flags))
     return Part(name="placement", address=common.placement, command=command, healthz_port=healthz_port)
 
 
 def _scheduler(common: Common, runtime: Runtime, project: Project) -> Part:
-    healthz_port = free_port()
+    healthz_port = lent_port()
     flags = {
         "etcd-data-dir": str(project.data / "scheduler"),
         "etcd-client-listen-address": LOOPBACK,
-        "etcd-client-port": str(free_port()),
-        "etcd-initial-cluster": f"dapr-scheduler-server-0=http://{LOOPBACK}:{free_port()}",
+        "etcd-client-port": str(lent_port()),
+        "etcd-initial-cluster": f"dapr-scheduler-server-0=http://{LOOPBACK}:{lent_port()}",
     }
     command = (runtime.scheduler, *_flags(common.scheduler, healthz_port), *_spell(flags))
     return Part(name="scheduler", address=common.scheduler, command=command, healthz_port=healthz_port)

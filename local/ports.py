@@ -55,6 +55,13 @@ def is_answering(address: str) -> bool:
     return False
 
 
+def lent_port() -> int:
+    """Return a port of 127.0.0.1 as the system lends them to outgoing connections: for what is started at once."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _is_refused(address: str, port: int) -> bool:
     with socket.socket() as probe:
         # As servers do: a connection that is only lingering does not count.

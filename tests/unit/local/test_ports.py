@@ -9,12 +9,12 @@ import pytest
 
 from dapr_bridge.testing import free_port
 from local.errors import PortTakenError
-from local.ports import check_ports, is_answering, is_taken
+from local.ports import check_ports, is_answering, is_taken, lent_port
 from local.run_file import PortNeed
 
 
-def test_a_free_port_is_not_taken() -> None:
-    port = free_port()
+@pytest.mark.parametrize("port", [free_port(), lent_port()])
+def test_a_free_port_is_not_taken(port: int) -> None:
     assert not is_taken(port)
     assert not is_answering(f"127.0.0.1:{port}")
     check_ports([PortNeed(port=port, who="an app")])
