@@ -18,6 +18,7 @@ from dapr_bridge import _names
 from dapr_bridge._events import EventBus
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
+from dapr_bridge._stops import has_stopped
 from dapr_bridge._streaming import RunStream, without_checkpoint, without_interrupts
 from dapr_bridge._task_events import Ear
 from dapr_bridge._wire import (
@@ -129,6 +130,10 @@ class GraphRuns:
         latest: RunnableConfig,
     ) -> RunOutcome:
         is_begun = request.stage is not None or await self._is_begun(run_id, latest)
+        if is_begun and await self._has_stopped(request, run_id, latest):
+            stepper = self._stepper(request, await stream.arguments(), stream.listener(latest))
+            output = await stepper.output_so_far(latest)
+            return await self._ended(output, run_id, latest)
         value = None if is_begun else await self._unapplied(await self._value(request.input), run_id, latest)
         config = latest if is_begun else addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
@@ -198,6 +203,18 @@ class GraphRuns:
                 return False
             last = await self.saver.aget_tuple(last.parent_config)
         return False
+
+    async def _has_stopped(self, request: RunRequest, run_id: str, latest: RunnableConfig) -> bool:
+        """Tell whether an earlier delivery of this call has come to its end, and only could not say so."""
+        head = await self.saver.aget_tuple(latest)
+        if head is None or dict(head.metadata).get(_names.RUN_METADATA) != run_id:
+            return False
+        is_where_it_began = request.stage is not None and request.stage.checkpoint_id == head.checkpoint["id"]
+        # What was asked is asked again for whoever listens, who may not have heard it.
+        heeds_questions = request.stream is None
+        return not is_where_it_began and await has_stopped(
+            self.graph, head, request.options, heeds_questions=heeds_questions
+        )
 
     # ----- outcomes -----------------------------------------------------------------------------------------------
 

@@ -186,13 +186,22 @@ class Stepper:
         )
         return "saved" if view.is_finished else "paused"
 
+    async def output_so_far(self, config: RunnableConfig) -> Any:
+        """Return what LangGraph's output is while tasks wait: with the writes of those that are done."""
+        values = (await self._graph.aget_state(config)).values
+        whole = self._graph.stream_channels_asis if self._ear else self._graph.output_channels
+        wanted = self._arguments.get("output_keys") or whole
+        if isinstance(wanted, str):
+            return values.get(wanted) if isinstance(values, dict) else values
+        return {name: values[name] for name in wanted if name in values}
+
     async def _how_far(self, ended: _Ended, decision: _Decision, stands_at: Advance, config: RunnableConfig) -> Advance:
         if not ended.was_stopped:
             return replace(stands_at, output=ended.output)
         if decision.tasks:
             self._plans.note(decision.announced)
             return replace(stands_at, tasks=decision.tasks)
-        waiting = await self._output_so_far(config)
+        waiting = await self.output_so_far(config)
         if self._ear and decision.pending.finished:
             await self._ear.hear((), "values", waiting)
         return replace(stands_at, output=waiting)
@@ -256,15 +265,6 @@ class Stepper:
                 raise
             return _Ended(output=latest, was_stopped=True)
         return _Ended(output=latest, was_stopped=False)
-
-    async def _output_so_far(self, config: RunnableConfig) -> Any:
-        """Return what LangGraph's output is while tasks wait: with the writes of those that are done."""
-        values = (await self._graph.aget_state(config)).values
-        whole = self._graph.stream_channels_asis if self._ear else self._graph.output_channels
-        wanted = self._arguments.get("output_keys") or whole
-        if isinstance(wanted, str):
-            return values.get(wanted) if isinstance(values, dict) else values
-        return {name: values[name] for name in wanted if name in values}
 
     def _within(self, config: RunnableConfig, head: CheckpointTuple | None, last_step: int) -> RunnableConfig:
         if not self._counts_steps:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.graph import START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, interrupt
 
 from dapr_bridge import DaprSaver, Unit
@@ -18,9 +20,12 @@ from dapr_bridge._langgraph import listening
 from dapr_bridge._names import RUN_METADATA
 from dapr_bridge._wire import RunOutcome, RunRequest, encode_inline
 from dapr_bridge.testing import Sidecar
-from tests.kit.stores import ALL_STORES
+from tests.kit.stores import ALL_STORES, SQLITE
 
 pytestmark = pytest.mark.anyio
+
+
+Graph = CompiledStateGraph[Any, Any, Any, Any]
 
 
 class State(TypedDict, total=False):
@@ -33,14 +38,19 @@ async def ask(_: State) -> State:
     return {"words": [interrupt("well?")]}
 
 
-class Rig:
-    """The runs of a graph that asks something, on one thread."""
+def asks() -> Graph:
+    return StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile()
 
-    def __init__(self, saver: DaprSaver, unit: Unit) -> None:
-        built = StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile()
-        self.graph = built.copy({"checkpointer": saver})
+
+class Rig:
+    """The runs of a graph on one thread."""
+
+    def __init__(
+        self, saver: DaprSaver, unit: Unit, *, built: Graph | None = None, thread_id: str = "answered"
+    ) -> None:
+        self.graph = (built or asks()).copy({"checkpointer": saver})
         self._saver = saver
-        self._thread_id = f"answered-{unit}"
+        self._thread_id = f"{thread_id}-{unit}"
         self._runs = GraphRuns(graph=self.graph, saver=saver, unit=unit)
 
     def config(self, run_id: str) -> RunnableConfig:
@@ -77,3 +87,56 @@ async def test_an_update_that_was_saved_before_a_kill_is_applied_once(
         ended = await rig.deliver("second", answer)
 
     assert (ended.status, ended.output) == ("finished", {"json": {"words": ["in", "extra", "yes"]}})
+
+
+def counted(runs: Counter[str], **breakpoints: Any) -> Graph:
+    """A chain of nodes that count how often they run; the last one asks something."""
+    graph = StateGraph(State)
+
+    def node(name: str) -> Any:
+        async def count(_: State) -> State:
+            runs[name] += 1
+            return {"words": [interrupt("well?") if name == "last" else name]}
+
+        return count
+
+    for name in ("first", "middle", "last"):
+        graph.add_node(name, node(name))
+    graph.add_edge(START, "first").add_edge("first", "middle").add_edge("middle", "last")
+    return graph.compile(**breakpoints)
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+@pytest.mark.parametrize(
+    ("breakpoints", "before_it"),
+    [
+        ({"interrupt_before": ["middle"]}, ["first"]),
+        ({"interrupt_after": ["middle"]}, ["first", "middle"]),
+        ({"interrupt_before": "*"}, []),
+        ({"interrupt_after": "*"}, ["first"]),
+        ({}, ["first", "middle", "last"]),
+    ],
+    ids=["before", "after", "before_every", "after_every", "a_question"],
+)
+async def test_a_call_that_stopped_and_is_delivered_again_goes_no_further(
+    breakpoints: dict[str, Any],
+    before_it: list[str],
+    unit: Unit,
+    stores_sidecar: Sidecar,
+    request: pytest.FixtureRequest,
+) -> None:
+    runs: Counter[str] = Counter()
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=counted(runs, **breakpoints), thread_id=request.node.name)
+
+        stopped = await rig.deliver("first", {"words": []})
+        assert await rig.deliver("first", {"words": []}) == stopped
+        assert (stopped.status, runs) == ("interrupted", Counter(before_it))
+
+        if not breakpoints:
+            assert (await rig.deliver("second", Command(resume="well"))).status == "finished"
+            return
+        # A call of its own takes it on.
+        stopped = await rig.deliver("second", None)
+        assert await rig.deliver("second", None) == stopped
+        assert runs.total() > len(before_it)
