@@ -6,9 +6,10 @@ import threading
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
 
 
 class FarEnd:
@@ -50,9 +51,12 @@ class FarEnd:
             self._changed.wait_for(lambda: mark not in self._held, timeout=60)
 
 
+Kind = TypeVar("Kind", bound=FarEnd)
+
+
 @contextmanager
-def far_end() -> Iterator[FarEnd]:
-    """Run a counting server on a free port."""
+def far_end(make: Callable[[str], Kind] = FarEnd) -> Iterator[Kind]:
+    """Run a counting server on a free port; `make` builds what counts, given its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -64,7 +68,7 @@ def far_end() -> Iterator[FarEnd]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    counted = FarEnd(f"http://127.0.0.1:{server.server_address[1]}")
+    counted = make(f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

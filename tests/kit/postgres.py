@@ -29,14 +29,14 @@ def postgres(binaries: Path) -> Iterator[str]:
         if os.geteuid() == 0:
             shutil.chown(folder, _USER)
         initdb = [str(binaries / "initdb"), "-D", data, "-A", "trust", "-U", "desk", "--no-sync"]
-        subprocess.run(_as_owner(initdb), check=True, capture_output=True, cwd=folder)
+        subprocess.run(as_owner(initdb), check=True, capture_output=True, cwd=folder)
         server = [str(binaries / "postgres"), "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1", "-F"]
-        with Process(_as_owner(server), log=Path(folder, "server.log"), cwd=Path(folder)):
+        with Process(as_owner(server), log=Path(folder, "server.log"), cwd=Path(folder)):
             ready = [str(binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
             wait_until(lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0, what="Postgres")
             yield f"postgresql://desk@127.0.0.1:{port}/postgres"
 
 
-def _as_owner(command: Sequence[str]) -> list[str]:
+def as_owner(command: Sequence[str]) -> list[str]:
     """Postgres refuses to run as root."""
     return ["runuser", "-u", _USER, "--", *command] if os.geteuid() == 0 else list(command)

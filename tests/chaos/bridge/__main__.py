@@ -1,0 +1,122 @@
+"""`python -m tests.chaos.bridge`: kill what runs a graph, at every moment of its run, and write docs/chaos.md."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from tests.chaos.bridge.judgement import Judge
+from tests.chaos.bridge.matrix import trials
+from tests.chaos.bridge.report import describe, write_report
+from tests.chaos.bridge.stage import VICTIMS, Stage
+from tests.chaos.bridge.stores import STORES
+from tests.chaos.bridge.trial import Outcome, play, survey
+from tests.chaos.bridge.worker import UNITS
+
+console = Console(highlight=False)
+_REPORT = Path(__file__).resolve().parents[3] / "docs" / "chaos.md"
+
+
+def main() -> int:
+    """Do what the arguments say; 1 when something went wrong."""
+    options = _parser().parse_args()
+    campaign = Campaign(options=options, judge=Judge.prepare())
+    with ThreadPoolExecutor(len(options.stores)) as threads:
+        list(threads.map(campaign.run, options.stores))
+    seconds = time.monotonic() - campaign.began
+    if options.output:
+        options.output.write_text(write_report(campaign.outcomes, seed=options.seed, seconds=seconds))
+        console.print(f"Written to {options.output}")
+    bad = [each for each in campaign.outcomes if not each.judgement.is_clean]
+    console.print(f"{sum(each.kills for each in campaign.outcomes)} kills, {len(bad)} runs went wrong")
+    return 1 if bad else 0
+
+
+@dataclass(kw_only=True)
+class Campaign:
+    """All kills, one stage for each store side by side: most of the time something comes back."""
+
+    options: argparse.Namespace
+    judge: Judge
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    began: float = field(default_factory=time.monotonic)
+    _telling: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, store: str) -> None:
+        """Do the kills on one store."""
+        folder = Path(tempfile.mkdtemp(prefix=f"chaos-{store}-", dir=self.options.folder))
+        stage = self._raise_stage(store, folder / "0")
+        try:
+            for number, trial in enumerate(trials_of(stage, self.options, self.judge), start=1):
+                if time.monotonic() - self.began > self.options.minutes * 60:
+                    break
+                outcome = play(trial, stage, self.judge)
+                self._tell(outcome)
+                if not outcome.judgement.is_clean:
+                    # What hangs is not to hang in the way of the next one.
+                    stage.stop()
+                    stage = self._raise_stage(store, folder / str(number))
+        finally:
+            stage.stop()
+
+    def _raise_stage(self, store: str, folder: Path) -> Stage:
+        stage = Stage(store, folder)
+        try:
+            stage.start()
+            stage.wait_until_well()
+        except BaseException:
+            stage.stop()
+            raise
+        return stage
+
+    def _tell(self, outcome: Outcome) -> None:
+        with self._telling:
+            self.outcomes.append(outcome)
+            kills = sum(each.kills for each in self.outcomes)
+            text = f"{kills:4} kills, {time.monotonic() - self.began:5.0f} s  {outcome.trial}: {outcome.seconds:.1f} s"
+            if outcome.kills < len(outcome.trial.blows):
+                text += ", its moment did not come"
+            console.print(escape(text), style=None if outcome.judgement.is_clean else "red", soft_wrap=True)
+            if not outcome.judgement.is_clean:
+                console.print(escape(describe(outcome)), style="red", soft_wrap=True)
+
+
+def trials_of(stage: Stage, options: argparse.Namespace, judge: Judge) -> Sequence:
+    """Return the trials for a stage's store."""
+    seen = {unit: survey(stage, unit, judge) for unit in options.units}
+    chosen = {
+        unit: [each for each in moments if not options.trigger or any(word in str(each) for word in options.trigger)]
+        for unit, moments in seen.items()
+    }
+    victims = [each for each in options.victims if each != "store" or stage.store.process]
+    share = options.kills // len(options.stores)
+    return trials(stage.name, chosen, victims, share, options.seed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, default=330, help="how many, over all stores (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=240, help="stop after so many (default: %(default)s)")
+    parser.add_argument("--stores", nargs="+", choices=list(STORES), default=list(STORES), metavar="STORE")
+    parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS), metavar="UNIT")
+    parser.add_argument("--victims", nargs="+", choices=VICTIMS, default=list(VICTIMS), metavar="VICTIM")
+    parser.add_argument(
+        "--trigger", nargs="+", metavar="WORD", help="only moments with such a word, as 'before writes'"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="chooses which moments (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, help="where logs go (default: the system's)")
+    parser.add_argument("--output", type=Path, default=None, help=f"where the table goes; {_REPORT} for `make chaos`")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,79 @@
+"""A worker process that hosts the graph in both units, and the workflow that converses with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dapr.ext.workflow import DaprWorkflowContext
+from langgraph.types import Command
+
+from dapr_bridge import DaprSaver, GraphWorker, Unit, call_graph
+from tests.chaos.bridge.graph import build_graph
+
+STORE = "execution-state"
+CONVERSE = "converse"
+UNITS: tuple[Unit, ...] = ("run", "task")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Post:
+    """Where a worker works.
+
+    Attributes:
+        name: tells workers apart.
+        address: what it takes for its sidecar.
+        far_end: where its nodes leave their marks.
+        log: where its output goes.
+    """
+
+    name: str
+    address: str
+    far_end: str
+    log: Path
+
+
+def graph_name(unit: Unit) -> str:
+    """The name under which the graph is hosted in a unit."""
+    return f"chaos-{unit}"
+
+
+def converse(ctx: DaprWorkflowContext, unit: Unit) -> Generator[Any, Any, str]:
+    """Run the graph on the thread that is named like this workflow, and answer its questions one at a time."""
+    asked = {"graph": graph_name(unit), "thread_id": ctx.instance_id}
+    result = yield from call_graph(ctx, input={}, **asked)
+    while result.status == "interrupted":
+        question = min(result.interrupts, key=lambda each: each.value)
+        ctx.set_custom_status(question.value)
+        answer = yield ctx.wait_for_external_event(question.value)
+        result = yield from call_graph(ctx, input=Command(resume={question.id: answer}), **asked)
+    return result.status
+
+
+def serve(post: Post) -> None:
+    """Work until killed."""
+    log = os.open(post.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    asyncio.run(_serve(post))
+
+
+async def _serve(post: Post) -> None:
+    graph = build_graph(post.far_end, post.name)
+    with DaprSaver(STORE, address=post.address) as saver:
+        worker = GraphWorker(
+            graphs={graph_name(unit): graph for unit in UNITS},
+            unit={graph_name(unit): unit for unit in UNITS},
+            saver=saver,
+            address=post.address,
+            events=None,
+        )
+        worker.runtime.register_workflow(converse, name=CONVERSE)
+        async with worker:
+            await asyncio.Event().wait()
