@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from dapr_bridge._cancellation import CancelMarks, RunWatch
+from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH
 from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, RunCall, ThreadClaims, Verdict
 from dapr_bridge._wire import IfBusy, RunOutcome
-from dapr_bridge.errors import RunCancelledError, StateStoreError
+from dapr_bridge.errors import RunCancelledError
 from dapr_bridge.saver.store import StateStore
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -73,7 +74,8 @@ class RunTurns:
             # It may also be that another delivery of the same call, in another process, has come to the end first.
             verdict = await self._claims.claim(call)
             return verdict.outcome if isinstance(verdict, Ended) else RunOutcome(status="cancelled")
-        except StateStoreError:
+        except NOT_OF_THE_GRAPH:
+            # The run is not over. Another delivery of it may be at work: the thread stays the run's own.
             raise
         except Exception:
             # The activity fails, with nothing to say at a repetition; its workflow may live on and call again.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dapr_bridge import DaprSaver
+from dapr_bridge import DaprSaver, StaleWriterError
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import Busy, Claimed, Ended, RunCall, ThreadClaims
 from dapr_bridge._wire import RunOutcome
@@ -101,6 +101,18 @@ async def test_of_two_deliveries_of_one_call_the_slower_one_answers_as_the_faste
 
     assert await first == FINISHED
     assert await asyncio.wait_for(second, 30) == FINISHED
+
+
+async def test_a_delivery_that_another_has_overtaken_leaves_their_run_its_thread(saver: DaprSaver) -> None:
+    turns, run = RunTurns(saver.store, is_live), call("r", thread="overtaken")
+
+    async def is_overtaken(_: int) -> RunOutcome:
+        raise StaleWriterError(thread_id="overtaken", namespace="", parent="a", latest="b")
+
+    with pytest.raises(StaleWriterError):
+        await turns.take(run, is_overtaken)
+
+    assert await ThreadClaims(saver.store, is_live).claim(call("other", thread="overtaken")) == Busy(run_id="r")
 
 
 async def test_a_deleted_thread_leaves_no_claim(saver: DaprSaver) -> None:
