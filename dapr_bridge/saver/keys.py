@@ -85,6 +85,11 @@ def node_key(namespace: tuple[str, ...]) -> str:
     return _key("N", *namespace)
 
 
+def witness_key() -> str:
+    """Key of the witness: a document that is always there, so that a read without it has failed."""
+    return _key("Z")
+
+
 def part_key(key: str, digest: str, number: int) -> str:
     """Key of one part of a document that is too large for one message.
 

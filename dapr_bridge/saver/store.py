@@ -4,6 +4,10 @@ Measured on Dapr 1.18: one gRPC message holds at most 4 MiB either way; a transa
 SQLite and Postgres only; "must not exist" is kept by a plain save on all stores, and in a transaction not on Redis; the
 error of a failed guard differs by store. So larger documents are cut into parts, creations are plain saves, and after a
 failed guarded write the caller reads back and decides.
+
+A bulk read whose connection breaks on the way is answered on Postgres as if nothing were stored, without an error: its
+rows end early, and nobody asks why. So each read asks for a witness too, which is always there: where it is missing,
+nothing was read.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from dapr.proto import api_v1, common_v1
 
 from dapr_bridge.errors import StateStoreError
 from dapr_bridge.saver.effects import Awaited, Steps
-from dapr_bridge.saver.keys import part_key
+from dapr_bridge.saver.keys import part_key, witness_key
 from dapr_bridge.saver.sidecar import Patience, SidecarCalls, Tries, describe, status_of
 
 logger = logging.getLogger(__name__)
@@ -30,6 +34,9 @@ PART_BYTES = 1 << 20
 
 MESSAGE_BYTES = 3 << 20
 """What one request carries at most, leaving room for keys and framing under Dapr's 4 MiB."""
+
+_ONE_PIECE = 4 << 10
+"""An answer of so many bytes reaches Dapr as a whole or not at all: Postgres sends off 8 kB at a time."""
 
 _WHOLE, _PARTS = b"\x00", b"\x01"
 _BULK_PARALLELISM = 10
@@ -133,9 +140,11 @@ class StateStore:
         """Take the answer of `start_read`, asking again when there is none to be had from it."""
         yield call
         if call.exception() is None:
-            items = [item for item in call.result().items if item.data]
-            if all(item.data[:1] == _WHOLE for item in items):
-                return {item.key: Document(item.data[1:], item.etag) for item in items}
+            found = _found(call.result().items)
+            if key in found and found[key].data[:1] == _WHOLE:
+                return {key: Document(found[key].data[1:], found[key].etag)}
+            if key not in found and witness_key() in found:
+                return {}
         return (yield from self.read([key]))
 
     def update(
@@ -209,28 +218,44 @@ class StateStore:
         return True
 
     def _read_raw(self, keys: Sequence[str]) -> Steps[dict[str, Document]]:
+        found = yield from self._ask_for(keys)
+        absent = [key for key in keys if key not in found]
+        if absent and sum(len(document.data) for document in found.values()) > _ONE_PIECE:
+            # The connection may have broken after the first rows.
+            found |= yield from self._ask_for(absent)
+        return found
+
+    def _ask_for(self, keys: Sequence[str]) -> Steps[dict[str, Document]]:
         tries = Tries(self.patience.trouble)
-        while True:
-            items = (yield from self._bulk_items(keys)) if keys else []
+        while keys:
+            items = yield from self._bulk_items(keys)
+            if items is None:
+                # The answer would pass 4 MiB.
+                half = len(keys) // 2
+                return {**(yield from self._ask_for(keys[:half])), **(yield from self._ask_for(keys[half:]))}
+            found = _found(items)
             failed = next((item for item in items if item.error), None)
-            if failed is None:
-                return {item.key: Document(item.data, item.etag) for item in items if item.data}
+            # Whatever is missing beside the witness is missing in truth.
+            if failed is None and (witness_key() in found or found.keys() >= set(keys)):
+                return found
             pause = tries.pause()
             if pause is None:
-                raise StateStoreError(f"state store {self.name!r} could not read {failed.key!r}: {failed.error}")
+                what = f"{failed.key!r}: {failed.error}" if failed else f"{keys[0]!r}: it answers, and holds nothing"
+                raise StateStoreError(f"state store {self.name!r} could not read {what}")
+            if failed is None:
+                yield from self._send([_Item(witness_key(), _WHOLE)])
             yield pause
+        return {}
 
-    def _bulk_items(self, keys: Sequence[str]) -> Steps[list[Any]]:
+    def _bulk_items(self, keys: Sequence[str]) -> Steps[Sequence[Any] | None]:
+        """Return what the store answers; None when that is too much for one answer."""
         try:
             answer = yield from self._calls.call(self._stub.GetBulkState, self._bulk_request(keys))
         except grpc.RpcError as error:
             if status_of(error) is not grpc.StatusCode.RESOURCE_EXHAUSTED or len(keys) == 1:
                 raise _refused(self.name, "a read", error) from error
-            # The answer would pass 4 MiB.
-            half = len(keys) // 2
-            first = yield from self._bulk_items(keys[:half])
-            return [*first, *(yield from self._bulk_items(keys[half:]))]
-        return list(answer.items)
+            return None
+        return answer.items
 
     def _join(self, key: str, manifest: bytes) -> Steps[bytes]:
         keys = _part_keys(key, manifest)
@@ -251,7 +276,12 @@ class StateStore:
         return True
 
     def _bulk_request(self, keys: Sequence[str]) -> api_v1.GetBulkStateRequest:
-        return api_v1.GetBulkStateRequest(store_name=self.name, keys=keys, parallelism=_BULK_PARALLELISM)
+        asked = [*keys, witness_key()]
+        return api_v1.GetBulkStateRequest(store_name=self.name, keys=asked, parallelism=_BULK_PARALLELISM)
+
+
+def _found(items: Iterable[Any]) -> dict[str, Document]:
+    return {item.key: Document(item.data, item.etag) for item in items if item.data}
 
 
 def _items(write: Write) -> list[_Item]:
