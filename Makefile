@@ -7,7 +7,7 @@ BIN := .venv/bin
 # A recipe stops at its first failure, and make says nothing about directories.
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup packages runtime run demo test check format parity bench studio clean clean-data
+.PHONY: help setup packages runtime run demo test check format parity chaos bench studio clean clean-data
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ format: packages ## Format the code and mend what the linter can
 parity: setup ## Compare the bridge with plain LangGraph at full size, and write docs/parity.md
 	@$(PYTHON) -m pytest tests/parity --hypothesis-profile=parity --timeout=1800 $(ARGS)
 	@$(PYTHON) -m tests.parity
+
+chaos: setup ## Kill what runs a graph at every moment of its run, and write docs/chaos.md; ARGS=--help
+	@$(PYTHON) -m tests.chaos.bridge $(ARGS)
 
 bench: setup ## Measure, and write the table of docs/
 	@$(PYTHON) -m tests.bench $(ARGS)

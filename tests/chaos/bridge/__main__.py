@@ -17,9 +17,10 @@ from rich.markup import escape
 from tests.chaos.bridge.judgement import Judge
 from tests.chaos.bridge.matrix import trials
 from tests.chaos.bridge.report import describe, write_report
+from tests.chaos.bridge.rivals import Scene, play_scene, scenes
 from tests.chaos.bridge.stage import VICTIMS, Stage
 from tests.chaos.bridge.stores import STORES
-from tests.chaos.bridge.trial import Outcome, play, survey
+from tests.chaos.bridge.trial import Outcome, Trial, play, survey
 from tests.chaos.bridge.worker import UNITS
 
 console = Console(highlight=False)
@@ -33,9 +34,8 @@ def main() -> int:
     with ThreadPoolExecutor(len(options.stores)) as threads:
         list(threads.map(campaign.run, options.stores))
     seconds = time.monotonic() - campaign.began
-    if options.output:
-        options.output.write_text(write_report(campaign.outcomes, seed=options.seed, seconds=seconds))
-        console.print(f"Written to {options.output}")
+    options.output.write_text(write_report(campaign.outcomes, seed=options.seed, seconds=seconds))
+    console.print(f"Written to {options.output}")
     bad = [each for each in campaign.outcomes if not each.judgement.is_clean]
     console.print(f"{sum(each.kills for each in campaign.outcomes)} kills, {len(bad)} runs went wrong")
     return 1 if bad else 0
@@ -56,10 +56,10 @@ class Campaign:
         folder = Path(tempfile.mkdtemp(prefix=f"chaos-{store}-", dir=self.options.folder))
         stage = self._raise_stage(store, folder / "0")
         try:
-            for number, trial in enumerate(trials_of(stage, self.options, self.judge), start=1):
+            for number, trial in enumerate(planned(stage, self.options, self.judge), start=1):
                 if time.monotonic() - self.began > self.options.minutes * 60:
                     break
-                outcome = play(trial, stage, self.judge)
+                outcome = (play_scene if isinstance(trial, Scene) else play)(trial, stage, self.judge)
                 self._tell(outcome)
                 if not outcome.judgement.is_clean:
                     # What hangs is not to hang in the way of the next one.
@@ -83,28 +83,30 @@ class Campaign:
             self.outcomes.append(outcome)
             kills = sum(each.kills for each in self.outcomes)
             text = f"{kills:4} kills, {time.monotonic() - self.began:5.0f} s  {outcome.trial}: {outcome.seconds:.1f} s"
-            if outcome.kills < len(outcome.trial.blows):
+            if not outcome.has_come:
                 text += ", its moment did not come"
             console.print(escape(text), style=None if outcome.judgement.is_clean else "red", soft_wrap=True)
             if not outcome.judgement.is_clean:
                 console.print(escape(describe(outcome)), style="red", soft_wrap=True)
 
 
-def trials_of(stage: Stage, options: argparse.Namespace, judge: Judge) -> Sequence:
-    """Return the trials for a stage's store."""
+def planned(stage: Stage, options: argparse.Namespace, judge: Judge) -> Sequence[Trial | Scene]:
+    """Return what is to be done on a stage."""
+    words: Sequence[str] = options.trigger or ("",)
     seen = {unit: survey(stage, unit, judge) for unit in options.units}
-    chosen = {
-        unit: [each for each in moments if not options.trigger or any(word in str(each) for word in options.trigger)]
-        for unit, moments in seen.items()
-    }
+    chosen = {unit: [each for each in seen[unit] if any(word in str(each) for word in words)] for unit in seen}
     victims = [each for each in options.victims if each != "store" or stage.store.process]
     share = options.kills // len(options.stores)
-    return trials(stage.name, chosen, victims, share, options.seed)
+    kills = trials(stage.name, chosen, victims, share, options.seed) if share else []
+    return [*kills, *(scenes(stage.name, options.units) if options.scenes else [])]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=330, help="how many, over all stores (default: %(default)s)")
+    parser.add_argument(
+        "--scenes", action=argparse.BooleanOptionalAction, default=True, help="two workers with one run (default: yes)"
+    )
     parser.add_argument("--minutes", type=float, default=240, help="stop after so many (default: %(default)s)")
     parser.add_argument("--stores", nargs="+", choices=list(STORES), default=list(STORES), metavar="STORE")
     parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS), metavar="UNIT")
@@ -114,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=1, help="chooses which moments (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where logs go (default: the system's)")
-    parser.add_argument("--output", type=Path, default=None, help=f"where the table goes; {_REPORT} for `make chaos`")
+    parser.add_argument("--output", type=Path, default=_REPORT, help="where the table goes (default: docs/chaos.md)")
     return parser
 
 

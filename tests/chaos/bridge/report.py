@@ -6,30 +6,42 @@ import os
 import platform
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 
+from dapr_bridge.testing import find_runtime
 from tests.chaos.bridge.trial import Outcome
 
 _INTRODUCTION = """# Chaos
 
-Written by `make chaos`. One graph (a chain, three Sends, a subgraph, two questions side by side, answered one after the
-other by external events) runs in a workflow on a real daprd, while processes are ended with SIGKILL and started again at
-once. The moments are chosen, not hit by luck: every request of the worker to its sidecar passes through a proxy that knows
-what it is, and stops it before it arrives, or keeps back its answer, until the kill is done. *Before writes* is a task's
-writes on their way to the sidecar; *after acknowledgement* is an activity that daprd has taken for done while its worker does
-not know yet; *in a node* is a node that is running.
+Written by `make chaos`. One graph (a chain, three Sends, a subgraph, two questions side by side, answered one after
+the other by external events) runs in a workflow on a real daprd, while processes are ended with SIGKILL and started
+again at once. The moments are chosen, not hit by luck: every request of the worker to its sidecar passes through a
+proxy that knows what it is, and stops it before it arrives, or keeps back its answer, until the kill is done. *Before
+writes* is a task's writes on their way to the sidecar; *after acknowledgement* is an activity that daprd has taken for
+done while its worker does not know yet; *turn* is what the workflow has decided; *in a node* is a node that is running.
 
 | | |
 |---|---|
-| wrong | the workflow did not finish, or the thread's history (steps, next nodes, values) is not that of `ainvoke` with a saver in memory |
-| repeated | a node ran again, by the count of the server that it calls, although its writes were saved at the time of the kill |
+| wrong | the workflow did not finish, or its thread's history (steps, next, values) is not that of `ainvoke` |
+| repeated | a node ran again, as counted by the server that it calls, although its writes had been saved |
 | mixed | two channels of one task hold the writes of two of its runs |
-| seconds | from the kill to the end of the run, median and most; of a pair, from the first |
+| seconds | from the kill to the end of the run, median and most; of a pair of kills, from the first |
 
-Redis runs with `appendonly yes` and `appendfsync always`: with less, a killed Redis loses writes that it has answered, and
-nothing that stands on it can promise anything. Postgres runs as it comes. SQLite has no process of its own and dies with daprd.
+Redis runs with `appendonly yes` and `appendfsync always`: with less, a killed Redis loses writes that it has answered,
+and nothing that stands on it can promise anything. Postgres runs as it comes. SQLite has no process of its own and dies
+with daprd. What a scheduler takes is its own election.
+"""
+
+_SCENES = """## Two workers with one run
+
+The first worker is cut off from its work, but not from the state store, as in a broken network; Dapr gives the run to
+a second one. In a race both are held at the same kind of moment, then go on in the order named. A stale worker is
+stopped there (SIGSTOP) and wakes up (SIGCONT) when the second one has ended the run, or two checkpoints farther. A
+request of a killed worker arrives when its successor has ended the run. Workers take no leases here: two may run one
+task, and what is saved first counts.
 """
 
 
@@ -37,7 +49,7 @@ nothing that stands on it can promise anything. Postgres runs as it comes. SQLit
 class _Row:
     """Trials of one trigger and victim."""
 
-    kills: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    counts: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     wrong: int = 0
     repeated: int = 0
     mixed: int = 0
@@ -45,26 +57,33 @@ class _Row:
 
     def add(self, outcome: Outcome) -> None:
         """Count one."""
-        self.kills[outcome.trial.store, outcome.trial.unit] += outcome.kills
+        self.counts[outcome.trial.store, outcome.trial.unit] += outcome.kills or 1
         self.wrong += bool(outcome.judgement.wrong)
         self.repeated += bool(outcome.judgement.repeated)
         self.mixed += bool(outcome.judgement.mixed)
         self.seconds.append(outcome.seconds)
 
+    def cells(self, places: Sequence[tuple[str, str]]) -> list[str]:
+        """Return what stands in its row."""
+        bad = [str(each) for each in (self.wrong, self.repeated, self.mixed)]
+        spent = f"{statistics.median(self.seconds):.1f}, {max(self.seconds):.1f}"
+        return [*(str(self.counts[each] or "") for each in places), str(sum(self.counts.values())), *bad, spent]
+
 
 def write_report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
     """Return the document."""
-    struck = [each for each in outcomes if each.kills]
-    places = sorted({(each.trial.store, each.trial.unit) for each in struck})
-    lines = [_INTRODUCTION, _where(seed, seconds), "", *_totals(struck, outcomes), ""]
-    lines += ["## One kill in a run", "", *_table([each for each in struck if len(each.trial.blows) == 1], places), ""]
-    pairs = [each for each in struck if len(each.trial.blows) > 1]
-    if pairs:
-        lines += ["## Two kills in a run", "", *_table(pairs, places), ""]
-    bad = [each for each in outcomes if not each.judgement.is_clean]
-    if bad:
-        lines += ["## What went wrong", "", *(f"- {each.trial}: {describe(each)}" for each in bad), ""]
-    return "\n".join(lines)
+    told = [each for each in outcomes if each.has_come]
+    single = [each for each in told if each.kills and len(each.trial.blows) == 1]
+    pairs = [each for each in told if len(each.trial.blows) > 1]
+    scenes = [each for each in told if not each.trial.blows]
+    parts = [
+        [_INTRODUCTION, _where(seed, seconds), "", _totals(outcomes), ""],
+        ["## One kill in a run", "", *_table(single), ""] if single else [],
+        ["## Two kills in a run", "", *_table(pairs), ""] if pairs else [],
+        [_SCENES, *_table(scenes, count="runs"), ""] if scenes else [],
+        _failures(outcomes),
+    ]
+    return "\n".join(line for part in parts for line in part)
 
 
 def describe(outcome: Outcome) -> str:
@@ -75,41 +94,39 @@ def describe(outcome: Outcome) -> str:
 
 
 def _where(seed: int, seconds: float) -> str:
-    today = datetime.now(UTC).date()
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     return (
-        f"{today}, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"seed {seed}, {seconds / 60:.0f} minutes, stores side by side."
+        f"{datetime.now(UTC).date()}, {machine}, Dapr {find_runtime().version}, LangGraph {version('langgraph')}; "
+        f"seed {seed}, {seconds / 60:.0f} minutes, all stores side by side."
     )
 
 
-def _totals(struck: Sequence[Outcome], outcomes: Sequence[Outcome]) -> list[str]:
-    kills = sum(each.kills for each in struck)
+def _totals(outcomes: Sequence[Outcome]) -> str:
+    found = [each.judgement for each in outcomes]
     wrong, repeated, mixed = (
-        sum(bool(getattr(each.judgement, name)) for each in outcomes) for name in ("wrong", "repeated", "mixed")
+        sum(map(bool, which)) for which in zip(*((f.wrong, f.repeated, f.mixed) for f in found), strict=True)
     )
-    missed = sum(len(each.trial.blows) - each.kills for each in outcomes)
-    return [
-        f"**{kills} kills in {len(struck)} runs: {wrong} wrong states, {repeated} runs of a task whose writes were saved, "
-        f"{mixed} mixtures.**" + (f" {missed} more were planned at moments that did not come." if missed else "")
-    ]
+    kills, missed = sum(each.kills for each in outcomes), sum(not each.has_come for each in outcomes)
+    text = (
+        f"**{kills} kills and {len(outcomes)} runs: {wrong} wrong states, {repeated} runs of a task whose writes were "
+        f"saved, {mixed} mixtures.**"
+    )
+    return text + (f" Of {missed} more kills the moment did not come." if missed else "")
 
 
-def _table(outcomes: Iterable[Outcome], places: Sequence[tuple[str, str]]) -> list[str]:
+def _failures(outcomes: Sequence[Outcome]) -> list[str]:
+    bad = [each for each in outcomes if not each.judgement.is_clean]
+    return ["## What went wrong", "", *(f"- {each.trial}: {describe(each)}" for each in bad), ""] if bad else []
+
+
+def _table(outcomes: Sequence[Outcome], *, count: str = "kills") -> list[str]:
+    places = sorted({(each.trial.store, each.trial.unit) for each in outcomes})
     rows: dict[tuple[str, str], _Row] = defaultdict(_Row)
     for each in outcomes:
-        rows[each.trial.trigger, each.trial.victim].add(each)
+        rows[each.trial.victim, each.trial.trigger].add(each)
     heads = [f"{store} `{unit}`" for store, unit in places]
-    columns = ["killed", "when", *heads, "kills", "wrong", "repeated", "mixed", "seconds"]
+    columns = ["what", "when", *heads, count, "wrong", "repeated", "mixed", "seconds"]
     lines = [f"| {' | '.join(columns)} |", f"|---|---|{'---:|' * (len(columns) - 2)}"]
-    for (trigger, victim), row in sorted(rows.items(), key=lambda item: (item[0][1], item[0][0])):
-        counts = [str(row.kills[place] or "") for place in places]
-        spent = f"{statistics.median(row.seconds):.1f}, {max(row.seconds):.1f}"
-        cells = [
-            victim,
-            trigger,
-            *counts,
-            str(sum(row.kills.values())),
-            *map(str, (row.wrong, row.repeated, row.mixed)),
-        ]
-        lines.append(f"| {' | '.join([*cells, spent])} |")
+    for (victim, trigger), row in sorted(rows.items()):
+        lines.append(f"| {' | '.join([victim, trigger, *row.cells(places)])} |")
     return lines

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from dapr_bridge import Unit
 from tests.chaos.bridge.judgement import Evidence, Judge, saved_names
-from tests.chaos.bridge.moments import Hold, Moment
+from tests.chaos.bridge.moments import NODE, Hold, Moment
 from tests.chaos.bridge.stage import Stage, Worker
 from tests.chaos.bridge.trial import Conversation, Outcome
 
 Plot = Literal[
-    "first worker first",
-    "second worker first",
-    "both at once",
-    "wakes up after the end",
-    "wakes up meanwhile",
+    "race, first worker first",
+    "race, second worker first",
+    "race, both at once",
+    "stale, wakes up after the end",
+    "stale, wakes up meanwhile",
+    "killed, its request arrives after the end",
 ]
-"""What happens when a second worker has been given the work of the first, which is cut off but alive.
+"""What happens when a second worker has been given the work of the first.
 
-In a race both stand at the same kind of moment and go on in this order. A stale worker is stopped (SIGSTOP) there, the
-second one works on, to the end or some saves farther, then the first one wakes up (SIGCONT) and goes on as if nothing
-had been.
+In a race the first one is cut off but alive: both stand at the same kind of moment and go on in this order. A stale
+worker is stopped (SIGSTOP) there, the second one works on, to the end or some saves farther, then the first one wakes
+up (SIGCONT) and goes on as if nothing had been. Of a killed one, there is only its last request.
 """
 
-RACES: tuple[Plot, ...] = ("first worker first", "second worker first", "both at once")
-STALE: tuple[Plot, ...] = ("wakes up after the end", "wakes up meanwhile")
+RACES: tuple[Plot, ...] = ("race, first worker first", "race, second worker first", "race, both at once")
+STALE: tuple[Plot, ...] = ("stale, wakes up after the end", "stale, wakes up meanwhile")
+LATE: Plot = "killed, its request arrives after the end"
+PLOTS: tuple[Plot, ...] = (*RACES, *STALE, LATE)
+MOMENTS = (
+    Moment(kind="node work-1"),
+    Moment(kind="writes", number=3),
+    Moment(kind="checkpoint", number=4),
+    Moment(kind="claim", number=2),
+    Moment(kind="acknowledgement", number=2),
+)
+"""Where the first worker stands: in a fan-out, at its saves, at the end of an activity."""
 
 _PATIENCE = 120.0
 _RIVAL_SECONDS = 10.0
@@ -69,19 +82,28 @@ def play_scene(scene: Scene, stage: Stage, judge: Judge) -> Outcome:
     """Bring both workers on, and see the run through."""
     cast = _Cast(scene, stage)
     try:
-        if cast.begin():
-            cast.race() if scene.plot in RACES else cast.sleep()
+        has_come = cast.begin()
+        if has_come:
+            cast.race() if scene.plot in RACES else cast.return_late()
         stage.moments.release_all()
         status = cast.talk.wait()
         stage.moments.wait_until_quiet()
     finally:
         cast.end()
     thread_id = cast.talk.thread_id
-    evidence = Evidence(
-        thread_id=thread_id, status=status, runs=Counter(stage.marks.runs(thread_id)), saved=cast.saved
-    )
+    evidence = Evidence(thread_id=thread_id, status=status, runs=Counter(stage.marks.runs(thread_id)), saved=cast.saved)
     judgement = judge.judge(evidence, stage.saver)
-    return Outcome(trial=scene, kills=0, seconds=time.monotonic() - cast.began, judgement=judgement)
+    seconds = time.monotonic() - cast.began
+    return Outcome(trial=scene, kills=cast.kills, seconds=seconds, judgement=judgement, has_come=has_come)
+
+
+def scenes(store: str, units: Sequence[Unit]) -> list[Scene]:
+    """Return all scenes on one store."""
+    return [
+        Scene(store=store, unit=unit, moment=moment, plot=plot)
+        for unit, moment, plot in itertools.product(units, MOMENTS, PLOTS)
+        if plot != LATE or not moment.kind.startswith(NODE)
+    ]
 
 
 class _Cast:
@@ -94,6 +116,7 @@ class _Cast:
         self.talk = Conversation.new(stage, scene.unit)
         self.began = time.monotonic()
         self.saved: list[tuple[frozenset[str], Counter[str]]] = []
+        self.kills = 0
 
     def begin(self) -> bool:
         """Bring the first worker to its moment, and let the second one have its work."""
@@ -103,7 +126,12 @@ class _Cast:
             return False
         self.began = time.monotonic()
         if self._scene.plot in STALE:
+            # Its other tasks come to rest: what it has begun when it is stopped, nothing can keep it from doing.
+            self._stage.moments.wait_until_quiet(seconds=0.5)
             os.kill(self._first.pid, signal.SIGSTOP)
+        if self._scene.plot == LATE:
+            self._first.kill()
+            self.kills = 1
         self._first.gateway.cut_work()
         return True
 
@@ -114,23 +142,24 @@ class _Cast:
         self._second.gateway.give_work()
         # One that waits for the other to let go never comes.
         self._comes_to(rival, _RIVAL_SECONDS)
-        order = {"first worker first": [self._hold, rival], "second worker first": [rival, self._hold]}
+        order = {RACES[0]: [self._hold, rival], RACES[1]: [rival, self._hold]}
         for each in order.get(self._scene.plot, ()):
             moments.release(each)
             moments.wait_until_quiet()
             self._note_saved()
 
-    def sleep(self) -> None:
-        """Let the second one go on, then the first one wake up."""
+    def return_late(self) -> None:
+        """Let the second one go on, then the first one wake up, or what it had sent arrive."""
         moments = self._stage.moments
-        later = moments.hold_next(_LATER) if self._scene.plot == "wakes up meanwhile" else None
+        later = moments.hold_next(_LATER) if self._scene.plot == STALE[1] else None
         self._second.gateway.give_work()
         if later is None:
             self.talk.wait()
         else:
             self._comes_to(later, _PATIENCE)
         self._note_saved()
-        os.kill(self._first.pid, signal.SIGCONT)
+        if not self.kills:
+            os.kill(self._first.pid, signal.SIGCONT)
         moments.release(self._hold)
         moments.wait_until_quiet()
         self._note_saved()

@@ -82,14 +82,16 @@ class Outcome:
     """What came of a trial.
 
     Attributes:
-        kills: how many of its blows were struck; fewer when the run never came to a moment.
+        kills: how many of its blows were struck.
         seconds: from the first blow, or the start, to the end.
+        has_come: whether the run came to every moment that was waited for.
     """
 
     trial: Tried
     kills: int
     seconds: float
     judgement: Judgement
+    has_come: bool = True
 
 
 @dataclass(eq=False)
@@ -173,7 +175,8 @@ def play(trial: Trial, stage: Stage, judge: Judge) -> Outcome:
         thread_id=talk.thread_id, status=status, runs=Counter(stage.marks.runs(talk.thread_id)), saved=strokes.saved
     )
     judgement = judge.judge(evidence, stage.saver)
-    return Outcome(trial=trial, kills=len(strokes.saved), seconds=seconds, judgement=judgement)
+    kills = len(strokes.saved)
+    return Outcome(trial=trial, kills=kills, seconds=seconds, judgement=judgement, has_come=kills == len(trial.blows))
 
 
 def survey(stage: Stage, unit: Unit, judge: Judge) -> Sequence[Moment]:
