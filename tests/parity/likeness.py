@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -38,16 +39,27 @@ class Likeness:
                 return {"type": type(value).__name__, **self.of(value.model_dump())}
             case dict():
                 return {self.of(key): self.of(each) for key, each in value.items()}
-            case list():
-                return [self.of(each) for each in value]
-            case tuple():
-                return tuple(self.of(each) for each in value)
+            case list() | tuple():
+                return self._sequence(value)
             case BaseException():
                 return self.of_error(value)
             case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
                 return {"type": type(value).__name__, **self.of(vars(value))}
             case _:
                 return value
+
+    def _sequence(self, values: Sequence[Any]) -> Any:
+        if values and all(isinstance(each, Interrupt) for each in values):
+            return self._questions(values)
+        items = [self.of(each) for each in values]
+        return items if isinstance(values, list) else tuple(items)
+
+    def _questions(self, asked: Sequence[Interrupt]) -> list[Any]:
+        """Return questions by what they ask: LangGraph gathers those of one task in the order of a set."""
+        return [
+            {"asks": self.of(each.value), "id": self.of(each.id) if is_alone else "one of several"}
+            for each, is_alone in in_order(asked)
+        ]
 
     def of_error(self, error: BaseException) -> dict[str, Any]:
         """Return an error's type and message: of a failed run, those of what failed in it."""
@@ -104,3 +116,10 @@ def _without_message_ids(result: Any) -> Any:
             return [_without_message_ids(each) for each in result]
         case _:
             return result
+
+
+def in_order(asked: Sequence[Interrupt]) -> list[tuple[Interrupt, bool]]:
+    """Return questions in the order of what they ask, each with whether it is the only one to ask that."""
+    texts = [repr(each.value) for each in asked]
+    ordered = sorted(asked, key=lambda each: repr(each.value))
+    return [(each, texts.count(repr(each.value)) == 1) for each in ordered]

@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.types import Command
 
-from tests.parity.likeness import Likeness
+from tests.parity.likeness import Likeness, in_order
 from tests.parity.shape import Answer, AnyGraph, Ask, Edit, GoOn, Move, Shape
 from tests.parity.sides import Side
 
@@ -70,12 +70,14 @@ async def _make(move: Move, side: Side, thread: RunnableConfig) -> Any:
             place = await _place(side, thread, move.at)
             return await side.invoke(move.input, _with(place, move), context=move.context)
         case Answer():
-            waiting = (await side.state(thread)).interrupts
+            waiting = [question for question, _ in in_order((await side.state(thread)).interrupts)]
             answers = {question.id: answer for question, answer in zip(waiting, move.answers, strict=False)}
             return await side.invoke(Command(resume=answers), thread, context=None)
         case GoOn():
-            waiting = (await side.state(thread)).interrupts[: move.most]
-            answers = {question.id: move.answer for question in waiting}
+            waiting = [question for question, _ in in_order((await side.state(thread)).interrupts)]
+            # Those that ask the same are answered together, for nothing tells them apart.
+            chosen = {repr(question.value) for question in waiting[: move.most]}
+            answers = {each.id: move.answer for each in waiting if repr(each.value) in chosen}
             return await side.invoke(Command(resume=answers) if answers else None, _with(thread, move), context=None)
         case Edit():
             return await side.edit(await _place(side, thread, move.at), move.values, as_node=move.as_node)

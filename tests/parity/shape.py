@@ -30,14 +30,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer the questions that wait, in the order of the state, each by its id."""
+    """Answer the questions that wait, in the order of what they ask, each by its id."""
 
     answers: Sequence[Any]
 
 
 @dataclass(frozen=True)
 class GoOn:
-    """Answer the first so many questions that wait, each with `answer`; call with None when none waits."""
+    """Answer the first so many questions that wait, all with `answer`; call with None when none waits."""
 
     answer: Any = "yes"
     most: int = 99

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from langgraph.types import Interrupt
 
 from tests.parity.difference import differences
 from tests.parity.likeness import Likeness
@@ -31,6 +32,15 @@ def test_ids_are_told_apart_and_not_compared() -> None:
     assert Likeness().of([first, second, first]) == Likeness().of([third, fourth, third])
     assert Likeness().of([first, second, first]) != Likeness().of([third, fourth, fourth])
     assert Likeness().of(f"node:{first}|x") == "node:id-1|x"
+
+
+def test_questions_are_compared_without_their_order_but_with_their_ids() -> None:
+    one, two, three = Interrupt("a", id="1" * 32), Interrupt("b", id="2" * 32), Interrupt("b", id="3" * 32)
+
+    assert Likeness().of([one, two]) == Likeness().of([two, one])
+    assert Likeness().of([one, two]) != Likeness().of([one])
+    assert Likeness().of([two, [two, one]]) != Likeness().of([two, [three, one]])
+    assert Likeness().of([two, three, one]) == Likeness().of([three, one, two])
 
 
 def test_types_are_compared() -> None:

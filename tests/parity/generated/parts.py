@@ -31,13 +31,14 @@ def node(
 ) -> Callable[..., Any]:
     """Return a node that fails so many times, asks so many questions, and writes what it has seen.
 
-    It awaits nothing, so that nodes side by side end in their order also when one of them fails.
+    It awaits nothing, so that nodes side by side end in their order also when one of them fails; and all fail with the
+    same words, for of several failures in one step LangGraph raises any.
     """
-    maybe_fail = fails_times(fails, ValueError(f"{name} is broken"))
+    maybe_fail = fails_times(fails, ValueError("broken"))
 
     async def run(state: State) -> Any:
         maybe_fail()
-        answers = [interrupt(f"{name}, question {number}") for number in range(asks)]
+        answers = [interrupt(f"{name} saw {_seen(state)}, question {number}") for number in range(asks)]
         update: State = {"log": [f"{name} saw {_seen(state)} {answers or ''}".strip()], "count": 1}
         if writes_last:
             update["last"] = name
