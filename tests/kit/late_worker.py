@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import itertools
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
@@ -41,6 +43,7 @@ class LateWorker(AbstractContextManager["LateWorker"]):
         self._runtime = WorkflowRuntime(host=host, port=port, logger_options=LoggerOptions())
         self._numbers = itertools.count(1)
         self._workers: list[GraphWorker] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def host(self, graph: Pregel[Any, Any, Any, Any], *, saver: DaprSaver) -> str:
         """Serve a graph from now on; returns the name that it got."""
@@ -50,7 +53,9 @@ class LateWorker(AbstractContextManager["LateWorker"]):
         ours.orchestrators.update(theirs.orchestrators)
         ours.versioned_orchestrators.update(theirs.versioned_orchestrators)
         ours.latest_versioned_orchestrators_version_name.update(theirs.latest_versioned_orchestrators_version_name)
-        ours.activities.update({key: self._wrap(activity) for key, activity in theirs.activities.items()})
+        ours.activities.update(
+            {key: self._noting_loop(self._wrap(activity)) for key, activity in theirs.activities.items()}
+        )
         # What else a worker starts is its own; its runtime is this one.
         worker.runtime.start = worker.runtime.shutdown = lambda: None
         worker.start()
@@ -71,8 +76,17 @@ class LateWorker(AbstractContextManager["LateWorker"]):
         """Take no more, for good."""
         self.release()
         self._runtime.shutdown()
-        # With it goes the event loop that Dapr's SDK leaves open.
-        del self._runtime
+        # Dapr's SDK leaves its event loop open.
+        if self._loop and not self._loop.is_running():
+            self._loop.close()
+
+    def _noting_loop(self, activity: Activity) -> Activity:
+        @functools.wraps(activity)
+        async def noting(*arguments: Any) -> Any:
+            self._loop = asyncio.get_running_loop()
+            return await activity(*arguments)
+
+        return noting
 
     def __enter__(self) -> Self:
         self.start()

@@ -57,11 +57,14 @@ def branch(at: int, *, below: Sequence[str], above: Sequence[str]) -> Callable[[
 
 
 def sends(at: int, *, target: str, times: int) -> Callable[[State], Any]:
-    """Return a condition that sends, each time something else, until so much was written."""
+    """Return a condition that sends, each time something else, until so much was written.
+
+    What is sent has grown by three lines at least, so that a node that sends to itself comes to an end.
+    """
 
     def send(state: State) -> list[Send]:
-        seen = _seen(state)
-        return [Send(target, {"log": [str(number)] * number}) for number in range(times)] if seen < at else []
+        log = state.get("log") or []
+        return [Send(target, {"log": [*log, *["sent"] * (3 + each)]}) for each in range(times)] if len(log) < at else []
 
     return send
 
