@@ -11,15 +11,16 @@ from functools import cached_property
 from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.pregel import Pregel
-from langgraph.types import Command, StateSnapshot
+from langgraph.types import Command, GraphOutput, StateSnapshot
 
 from dapr_bridge import _names
 from dapr_bridge._events import EventBus
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
 from dapr_bridge._stops import has_stopped
-from dapr_bridge._streaming import RunStream, without_checkpoint, without_interrupts
+from dapr_bridge._streaming import RunStream, without_checkpoint
 from dapr_bridge._task_events import Ear
 from dapr_bridge._wire import (
     Failure,
@@ -130,18 +131,20 @@ class GraphRuns:
         latest: RunnableConfig,
     ) -> RunOutcome:
         is_begun = request.stage is not None or await self._is_begun(run_id, latest)
-        if is_begun and await self._has_stopped(request, run_id, latest):
+        stopped_at = await self._stopped_at(request, run_id, latest) if is_begun else None
+        if stopped_at:
             stepper = self._stepper(request, await stream.arguments(), stream.listener(latest))
-            output = await stepper.output_so_far(latest)
+            output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(stopped_at).questions)
             return await self._ended(output, run_id, latest)
         value = None if is_begun else await self._unapplied(await self._value(request.input), run_id, latest)
         config = latest if is_begun else addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
-            return await self._ended(await stream.run(await self._answering(value, config), config), run_id, latest)
+            output = await stream.run(await self._answering(value, config), config)
+            return await self._ended(output, run_id, latest)
         advance = await self._step(request, stream, value, config, is_new=not is_begun)
         if not advance.tasks:
-            return await self._ended(without_interrupts(advance.output), run_id, latest)
+            return await self._ended(GraphOutput(advance.output, advance.interrupts), run_id, latest)
         return RunOutcome(
             status="planned",
             checkpoint_id=advance.checkpoint_id,
@@ -172,10 +175,12 @@ class GraphRuns:
     ) -> Advance:
         listener = stream.listener(config)
         stepper = self._stepper(request, await stream.arguments(), listener)
-        last_step = request.stage.last_step if request.stage else None
-        paused = request.stage.paused if request.stage else ()
+        stage = request.stage
+        how_far: dict[str, Any] = (
+            {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped} if stage else {}
+        )
         async with listener or nullcontext():
-            return await stepper.advance(value, config, last_step=last_step, paused=paused, is_new=is_new)
+            return await stepper.advance(value, config, **how_far, is_new=is_new)
 
     def _stepper(self, request: RunRequest, arguments: Mapping[str, Any], ear: Ear | None) -> Stepper:
         return Stepper(self._driven(request), fans_out=True, plans=self.plans, ear=ear, arguments=arguments)
@@ -204,30 +209,31 @@ class GraphRuns:
             last = await self.saver.aget_tuple(last.parent_config)
         return False
 
-    async def _has_stopped(self, request: RunRequest, run_id: str, latest: RunnableConfig) -> bool:
-        """Tell whether an earlier delivery of this call has come to its end, and only could not say so."""
+    async def _stopped_at(self, request: RunRequest, run_id: str, latest: RunnableConfig) -> CheckpointTuple | None:
+        """Return the checkpoint at which an earlier delivery of this call came to its end, and only could not say so."""
         head = await self.saver.aget_tuple(latest)
         if head is None or dict(head.metadata).get(_names.RUN_METADATA) != run_id:
-            return False
-        is_where_it_began = request.stage is not None and request.stage.checkpoint_id == head.checkpoint["id"]
+            return None
+        if request.stage and request.stage.checkpoint_id == head.checkpoint["id"]:
+            return None
         # What was asked is asked again for whoever listens, who may not have heard it.
         heeds_questions = request.stream is None
-        return not is_where_it_began and await has_stopped(
-            self.graph, head, request.options, heeds_questions=heeds_questions
-        )
+        is_end = await has_stopped(self.graph, head, request.options, heeds_questions=heeds_questions)
+        return head if is_end else None
 
     # ----- outcomes -----------------------------------------------------------------------------------------------
 
-    async def _ended(self, value: Any, run_id: str, config: RunnableConfig) -> RunOutcome:
+    async def _ended(self, output: GraphOutput[Any], run_id: str, config: RunnableConfig) -> RunOutcome:
         snapshot = await self.graph.aget_state(config)
+        # Not the state's: at a breakpoint in a subgraph it still shows a question that this run has answered.
         interrupts = [
             {"id": each.id, "value": await self._payload(each.value, f"{run_id}/interrupt/{each.id}")}
-            for each in snapshot.interrupts
+            for each in output.interrupts
         ]
         return RunOutcome(
             status="interrupted" if snapshot.next else "finished",
             checkpoint_id=_checkpoint_id(snapshot),
-            output=await self._payload(value, f"{run_id}/output/{_checkpoint_id(snapshot)}"),
+            output=await self._payload(output.value, f"{run_id}/output/{_checkpoint_id(snapshot)}"),
             interrupts=interrupts,
         )
 

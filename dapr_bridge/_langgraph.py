@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import Runtime
+from langgraph.types import GraphOutput
 
 NO_WRITES = "__no_writes__"
 """Channel by which a task says that it has run and written nothing; a task with such a write is not run again."""
@@ -64,3 +65,17 @@ def steps_allowed(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig) -> 
     """Return the recursion limit under which LangGraph runs a graph."""
     own = graph.config or {}
     return config.get("recursion_limit") or own.get("recursion_limit") or _DEFAULT_STEPS
+
+
+def told(output: Any, *, after: GraphOutput[Any] | None = None) -> GraphOutput[Any]:
+    """Tell output and questions apart: LangGraph adds these to a dictionary, or gives them in place of another value.
+
+    Args:
+        output: what `ainvoke` has returned, or a `values` event.
+        after: what the events before it have told.
+    """
+    asked = after.interrupts if after else ()
+    if not isinstance(output, dict) or INTERRUPT not in output:
+        return GraphOutput(output, asked)
+    value = {key: each for key, each in output.items() if key != INTERRUPT} or None
+    return GraphOutput(value, (*asked, *output[INTERRUPT]))

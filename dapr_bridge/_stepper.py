@@ -17,10 +17,10 @@ from langgraph.channels.base import BaseChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.errors import ErrorCode, GraphDrained, GraphRecursionError, create_error_message
 from langgraph.pregel import Pregel
-from langgraph.types import Command, StreamMode
+from langgraph.types import Command, GraphOutput, Interrupt, StreamMode
 
 from dapr_bridge._fan_out import Announcement, FanOut
-from dapr_bridge._langgraph import StepsLeft, listening, resuming, steps_allowed
+from dapr_bridge._langgraph import StepsLeft, listening, resuming, steps_allowed, told
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._task_events import Ear, GoingOn, OneTask
 from dapr_bridge._task_views import SettledView, TaskView
@@ -50,12 +50,14 @@ class Advance:
         last_step: the last superstep that its recursion limit allows.
         tasks: what is to run next, each in an activity of its own; nothing when the run has ended or waits.
         output: LangGraph's output so far.
+        interrupts: what the run has asked since its input.
     """
 
     checkpoint_id: str
     last_step: int
     tasks: tuple[PlannedTask, ...] = ()
     output: Any = None
+    interrupts: tuple[Interrupt, ...] = ()
 
 
 class Plans:
@@ -76,8 +78,8 @@ class Plans:
         return self._tasks.get(checkpoint_id)
 
 
-TaskEnd = Literal["saved", "paused", "stale"]
-"""A task's output is saved, it waits for an answer, or its superstep was over."""
+TaskEnd = Literal["saved", "paused", "stopped", "stale"]
+"""A task's output is saved, it waits for an answer, it stands at a breakpoint within, or its superstep was over."""
 
 
 class Stepper:
@@ -117,6 +119,7 @@ class Stepper:
         *,
         last_step: int | None = None,
         paused: Collection[str] = (),
+        stopped: Collection[str] = (),
         is_new: bool = True,
     ) -> Advance:
         """Go on until the run ends, waits, or has several tasks to run.
@@ -125,7 +128,8 @@ class Stepper:
             value: LangGraph's input, a `Command`, or None to go on.
             config: LangGraph's config; its thread.
             last_step: as the last `Advance` of this run said; None for a run that begins.
-            paused: tasks that have stopped at a breakpoint within.
+            paused: tasks that have stopped at a breakpoint within, or to ask something.
+            stopped: those of them that have asked nothing.
             is_new: whether the run begins here, so that tasks which have asked something are run again.
 
         Raises:
@@ -142,6 +146,7 @@ class Stepper:
             pending=pending,
             answers=answers,
             paused=frozenset(paused),
+            stopped=frozenset(stopped),
             asks_again=is_new,
             fans_out=self._fans_out,
         )
@@ -184,7 +189,9 @@ class Stepper:
             FanOut(lambda announced: _announced_id(announced) != checkpoint_id),
             ear=self._ear_for(others, checkpoint_id),
         )
-        return "saved" if view.is_finished else "paused"
+        if view.is_finished:
+            return "saved"
+        return "paused" if view.has_asked else "stopped"
 
     async def output_so_far(self, config: RunnableConfig) -> Any:
         """Return what LangGraph's output is while tasks wait: with the writes of those that are done."""
@@ -197,14 +204,14 @@ class Stepper:
 
     async def _how_far(self, ended: _Ended, decision: _Decision, stands_at: Advance, config: RunnableConfig) -> Advance:
         if not ended.was_stopped:
-            return replace(stands_at, output=ended.output)
+            return replace(stands_at, output=ended.output.value, interrupts=ended.output.interrupts)
         if decision.tasks:
             self._plans.note(decision.announced)
             return replace(stands_at, tasks=decision.tasks)
         waiting = await self.output_so_far(config)
         if self._ear and decision.pending.finished:
             await self._ear.hear((), "values", waiting)
-        return replace(stands_at, output=waiting)
+        return replace(stands_at, output=waiting, interrupts=decision.waiting_for)
 
     async def _called(self, task: PlannedTask, config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
         """Return the task's config, saying whether a subgraph with a memory of its own has begun in this superstep.
@@ -243,7 +250,7 @@ class Stepper:
         self, graph: Graph, value: Any, config: RunnableConfig, control: FanOut, *, ear: Ear | None = None
     ) -> _Ended:
         """Let LangGraph run until it ends or is stopped."""
-        latest: Any = None
+        latest: GraphOutput[Any] = GraphOutput(None)
         # As `ainvoke` and `astream` differ.
         shown = {} if ear else {"output_keys": self._graph.output_channels}
         arguments: dict[str, Any] = {**shown, **self._arguments}
@@ -257,7 +264,7 @@ class Stepper:
             async for chunk in stream:
                 namespace, mode, payload = cast("_Chunk", chunk if subgraphs else ((), *chunk))
                 if mode == "values" and not namespace:
-                    latest = payload
+                    latest = told(payload, after=latest)
                 if ear:
                     await ear.hear(namespace, mode, payload)
         except GraphDrained:
@@ -276,7 +283,7 @@ class Stepper:
 class _Ended:
     """How a call of LangGraph ended."""
 
-    output: Any
+    output: GraphOutput[Any]
     was_stopped: bool
 
 
@@ -289,6 +296,7 @@ class _Decision:
     pending: PendingTasks
     answers: Mapping[str, Any]
     paused: frozenset[str]
+    stopped: frozenset[str]
     asks_again: bool
     fans_out: bool
     checkpoint_id: str = ""
@@ -311,6 +319,19 @@ class _Decision:
             return False
         self.tasks = tuple(self._planned(task, pending) for task in ready)
         return True
+
+    @property
+    def waiting_for(self) -> tuple[Interrupt, ...]:
+        """The questions of the tasks that wait.
+
+        A task that has gone on to a breakpoint within has asked nothing since: LangGraph keeps its last question.
+        """
+        return tuple(
+            question
+            for task_id, questions in self.pending.asked.items()
+            if task_id not in self.stopped
+            for question in questions
+        )
 
     def _is_ready(self, task_id: str, pending: PendingTasks) -> bool:
         if task_id in self.paused:

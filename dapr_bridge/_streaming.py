@@ -9,17 +9,17 @@ from typing import Any, Self, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 from langgraph.pregel import Pregel
-from langgraph.types import StreamMode
+from langgraph.types import GraphOutput, StreamMode
 
 from dapr_bridge._event_keys import NAMING_MODES, EventKeys, Namespace, StreamedEvent
 from dapr_bridge._events import EventBus, EventPublisher, EventSink, StreamRequest
+from dapr_bridge._langgraph import told
 from dapr_bridge._names import RUN_METADATA
 from dapr_bridge._wire import Failure, RunRequest, decode_kept
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 
 _LANGGRAPH_OPTIONS = ("output_keys", "interrupt_before", "interrupt_after")
-_INTERRUPT = "__interrupt__"
 
 _Chunk = tuple[Namespace, str, Any]
 
@@ -69,12 +69,12 @@ class RunStream:
         """How many events there are, for `RunOutcome.events`."""
         return self._publisher.counts if self._publisher else {}
 
-    async def run(self, value: Any, config: RunnableConfig) -> Any:
-        """Run the graph; returns what `ainvoke` would, without the interrupts."""
+    async def run(self, value: Any, config: RunnableConfig) -> GraphOutput[Any]:
+        """Run the graph; returns what `ainvoke` would, and what this run has asked."""
         arguments, listener = await self.arguments(), self.listener(config)
         if listener is None:
-            return without_interrupts(await self._graph.ainvoke(value, config, durability="sync", **arguments))
-        latest: Any = None
+            return told(await self._graph.ainvoke(value, config, durability="sync", **arguments))
+        latest: GraphOutput[Any] = GraphOutput(None)
         stream = self._graph.astream(
             value, config, stream_mode=listener.modes, subgraphs=listener.subgraphs, durability="sync", **arguments
         )
@@ -82,9 +82,9 @@ class RunStream:
             async for chunk in stream:
                 namespace, mode, payload = cast("_Chunk", chunk if listener.subgraphs else ((), *chunk))
                 if mode == "values" and not namespace:
-                    latest = payload
+                    latest = told(payload, after=latest)
                 await listener.hear(namespace, mode, payload)
-        return without_interrupts(latest)
+        return latest
 
     async def arguments(self) -> dict[str, Any]:
         """Return what LangGraph is given beside input and config."""
@@ -181,10 +181,3 @@ def _as_plain(mode: str, payload: Any) -> Any:
 
 def _without_mark(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {key: each for key, each in metadata.items() if key != RUN_METADATA}
-
-
-def without_interrupts(output: Any) -> Any:
-    """What `ainvoke` adds to a dictionary, or returns in place of another value."""
-    if isinstance(output, dict) and _INTERRUPT in output:
-        return {key: each for key, each in output.items() if key != _INTERRUPT} or None
-    return output

@@ -8,7 +8,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 
-from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, NO_WRITES
+from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, INTERRUPT, NO_WRITES
 from dapr_bridge._pending import handler_id
 from dapr_bridge._saver_view import SaverView, Writes
 
@@ -19,6 +19,7 @@ class _Progress:
 
     is_handed_over: bool = False
     is_finished: bool = False
+    has_asked: bool = False
 
 
 class TaskView(SaverView):
@@ -47,6 +48,11 @@ class TaskView(SaverView):
         """Whether the task's output, or that of its error handler, was given to the saver."""
         return self._progress.is_finished
 
+    @property
+    def has_asked(self) -> bool:
+        """Whether the task has asked something."""
+        return self._progress.has_asked
+
     def shown(self, found: CheckpointTuple) -> CheckpointTuple:
         """Return a checkpoint on which the other tasks have run."""
         # An attempt that was cut short may have left something of theirs; it counts when their own turn comes.
@@ -63,6 +69,7 @@ class TaskView(SaverView):
         if task_id == self._task_id:
             self._progress.is_handed_over |= any(channel == ERROR_SOURCE for channel, _ in writes)
             self._progress.is_finished |= has_output
+            self._progress.has_asked |= any(channel == INTERRUPT for channel, _ in writes)
             return writes, task_id
         if self._progress.is_handed_over and has_output:
             self._progress.is_finished = True

@@ -112,6 +112,7 @@ class Stage:
         checkpoint_id: the checkpoint whose tasks have run.
         last_step: the last superstep that the run's recursion limit allows.
         paused: tasks that have stopped at a breakpoint, or to ask something.
+        stopped: those of them that have stopped at a breakpoint, and have asked nothing.
         failure: why one of them failed.
         events: how many events each source has published until now.
     """
@@ -119,6 +120,7 @@ class Stage:
     checkpoint_id: str
     last_step: int
     paused: Sequence[str] = ()
+    stopped: Sequence[str] = ()
     failure: Failure | None = None
     events: Mapping[str, int] = field(default_factory=dict[str, int])
 
@@ -128,6 +130,7 @@ class Stage:
             "checkpoint_id": self.checkpoint_id,
             "last_step": self.last_step,
             "paused": list(self.paused),
+            "stopped": list(self.stopped),
             "failure": asdict(self.failure) if self.failure else None,
             "events": dict(self.events),
         }
@@ -139,6 +142,7 @@ class Stage:
             checkpoint_id=record["checkpoint_id"],
             last_step=record["last_step"],
             paused=tuple(record["paused"]),
+            stopped=tuple(record.get("stopped") or ()),
             failure=_failure(record),
             events=record["events"],
         )
@@ -337,13 +341,13 @@ class TaskOutcome:
     """How one task ended; its results are in the saver.
 
     Attributes:
-        status: saved, paused (it waits for an answer or stands at a breakpoint within), stale (its superstep was over),
-            failed, or cancelled with its run.
+        status: saved, paused (it waits for an answer), stopped (it stands at a breakpoint within, and has asked
+            nothing), stale (its superstep was over), failed, or cancelled with its run.
         failure: what went wrong, of a failed task.
         events: how many events it has published.
     """
 
-    status: Literal["saved", "paused", "stale", "failed", "cancelled"]
+    status: Literal["saved", "paused", "stopped", "stale", "failed", "cancelled"]
     failure: Failure | None = None
     events: Mapping[str, int] = field(default_factory=dict[str, int])
 

@@ -57,7 +57,8 @@ class Drive:
         stage = Stage(
             checkpoint_id=plan.checkpoint_id,
             last_step=plan.last_step,
-            paused=[task.id for task, end in zip(plan.tasks, ends, strict=True) if end.status == "paused"],
+            paused=_ids_of(plan, ends, "paused", "stopped"),
+            stopped=_ids_of(plan, ends, "stopped"),
             failure=failure,
             events=_sum_of(plan, ends),
         )
@@ -106,6 +107,10 @@ def graph_workflow(name: str) -> Callable[[DaprWorkflowContext, dict[str, Any]],
         return outcome.to_json()
 
     return run_graph
+
+
+def _ids_of(plan: RunOutcome, ends: Sequence[TaskOutcome], *statuses: str) -> list[str]:
+    return [task.id for task, end in zip(plan.tasks, ends, strict=True) if end.status in statuses]
 
 
 def _sum_of(plan: RunOutcome, ends: Sequence[TaskOutcome]) -> dict[str, int]:

@@ -51,5 +51,5 @@ class Drive:
         while plan.tasks:
             self.planned.append([task.node for task in plan.tasks])
             ends = {task.id: await self.run(task, plan) for task in plan.tasks}
-            plan = await self.go_on(plan, paused=[each for each, end in ends.items() if end == "paused"])
+            plan = await self.go_on(plan, paused=[each for each, end in ends.items() if end in ("paused", "stopped")])
         return plan.output

@@ -8,7 +8,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send, interrupt
 
-from tests.parity.shape import Answer, AnyGraph, Ask, Shape, fails_times
+from tests.parity.shape import Answer, AnyGraph, Ask, GoOn, Shape, fails_times
 from tests.parity.shapes.flow import Words, say, talk
 
 
@@ -143,6 +143,34 @@ def breakpoint_in_a_subgraph() -> AnyGraph:
     return _around(inner.compile(interrupt_before=["in2"])).compile()
 
 
+def breakpoint_in_a_subgraph_after_an_answer() -> AnyGraph:
+    return _around(_stopping_after_an_answer()).compile()
+
+
+def breakpoint_in_a_subgraph_beside_a_question() -> AnyGraph:
+    async def ask(_: Words) -> Words:
+        return {"words": [interrupt("yonder?")]}
+
+    graph = talk("join")
+    graph.add_node("left", _stopping_after_an_answer())
+    graph.add_node("right", ask)
+    graph.add_edge(START, "left")
+    graph.add_edge(START, "right")
+    graph.add_edge(["left", "right"], "join")
+    return graph.compile()
+
+
+def _stopping_after_an_answer() -> AnyGraph:
+    async def ask(_: Words) -> Words:
+        return {"words": [interrupt("within?")]}
+
+    inner = talk("in2")
+    inner.add_node("ask", ask)
+    inner.add_edge(START, "ask")
+    inner.add_edge("ask", "in2")
+    return inner.compile(interrupt_after=["ask"])
+
+
 def recursion_limit_in_a_subgraph() -> AnyGraph:
     inner = StateGraph(Words)
     inner.add_node("round", say("round"))
@@ -177,5 +205,7 @@ SHAPES = (
     Shape(build=sends_to_a_subgraph_that_asks, script=[_IN, Answer(["one"]), Answer(["two"])]),
     Shape(build=failure_in_a_subgraph, script=[_IN, Ask(None)]),
     Shape(build=breakpoint_in_a_subgraph, script=[_IN, Ask(None)]),
+    Shape(build=breakpoint_in_a_subgraph_after_an_answer, script=[_IN, Answer(["yes"]), Ask(None)]),
+    Shape(build=breakpoint_in_a_subgraph_beside_a_question, script=[_IN, Answer(["yes"]), GoOn(), Ask(None)]),
     Shape(build=recursion_limit_in_a_subgraph, script=[Ask({"words": ["in"]}, config={"recursion_limit": 6})]),
 )
