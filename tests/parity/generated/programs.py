@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hypothesis import strategies as st
+from hypothesis.vendor.pretty import RepresentationPrinter
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy
 
@@ -39,6 +40,9 @@ class Program:
     def __repr__(self) -> str:
         return "\n".join(["", *self.lines, "", *(f"# {move}" for move in self.script)])
 
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+        printer.text(repr(self))
+
     def build(self) -> AnyGraph:
         """Run the lines; the last graph is the one."""
         names: dict[str, Any] = dict(_WORDS)
@@ -54,7 +58,8 @@ def programs(draw: st.DrawFn) -> Program:
     limit = {"recursion_limit": draw(st.sampled_from([8, 5, 3]))}
     go_on = GoOn(most=draw(st.sampled_from([99, 1])), config=limit)
     first, second = (Ask({"log": [word]}, config=limit) for word in ("in", "again"))
-    return Program(lines, [first, go_on, go_on, go_on, second])
+    calls = [first, *[go_on] * draw(st.integers(0, 3)), *[second] * draw(st.integers(0, 1))]
+    return Program(lines, calls)
 
 
 @st.composite
