@@ -36,12 +36,11 @@ from dapr_bridge._wire import (
 from dapr_bridge.errors import StaleWriterError, StateStoreError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
+from dapr_bridge.saver.reading import BY_HAND
 
 logger = logging.getLogger(__name__)
 
 Unit = Literal["run", "task"]
-
-_BY_HAND = frozenset({"update", "fork"})
 
 NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError)
 """What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
@@ -130,7 +129,7 @@ class GraphRuns:
         addressed: RunnableConfig,
         latest: RunnableConfig,
     ) -> RunOutcome:
-        is_begun = request.stage is not None or await self._is_begun(run_id, latest)
+        is_begun = request.stage is not None or await self.saver.ahas_begun(run_id, latest)
         stopped_at = await self._stopped_at(request, run_id, latest) if is_begun else None
         if stopped_at:
             stepper = self._stepper(request, await stream.arguments(), stream.listener(latest))
@@ -196,23 +195,10 @@ class GraphRuns:
         metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id}
         return RunnableConfig(**given, configurable=configurable, metadata=metadata)
 
-    async def _is_begun(self, run_id: str, latest: RunnableConfig) -> bool:
-        """Tell whether a checkpoint shows that the run's input was applied."""
-        last = await self.saver.aget_tuple(latest)
-        while last:
-            metadata: Mapping[str, Any] = dict(last.metadata)
-            if metadata.get(_names.RUN_METADATA) == run_id:
-                return True
-            # What a person has put on top, with `update_state`, names no run.
-            if metadata.get("source") not in _BY_HAND or not last.parent_config:
-                return False
-            last = await self.saver.aget_tuple(last.parent_config)
-        return False
-
     async def _stopped_at(self, request: RunRequest, run_id: str, latest: RunnableConfig) -> CheckpointTuple | None:
-        """Return the checkpoint at which an earlier delivery of this call came to its end, and only could not say so."""
+        """Return the checkpoint at which an earlier delivery of this call stopped, and only could not say so."""
         head = await self.saver.aget_tuple(latest)
-        if head is None or dict(head.metadata).get(_names.RUN_METADATA) != run_id:
+        if head is None or head.metadata.get("source") in BY_HAND or not await self.saver.ahas_begun(run_id, latest):
             return None
         if request.stage and request.stage.checkpoint_id == head.checkpoint["id"]:
             return None

@@ -22,4 +22,4 @@ def graph_workflow(graph: str) -> str:
 
 
 RUN_METADATA = "dapr_run"
-"""Checkpoint metadata that names the run which wrote the checkpoint, and so tells that its input is applied."""
+"""Metadata of a config that name its run; the saver keeps it with each checkpoint, to tell whose input is applied."""

@@ -12,6 +12,9 @@ from dapr_bridge.saver.documents import Documents, Place
 from dapr_bridge.saver.effects import Steps
 from dapr_bridge.saver.records import INPUT_TASK, CheckpointRecord, SavedWrite, TaskWrites
 
+BY_HAND = frozenset({"update", "fork"})
+"""Sources of checkpoints that a person has put, with `update_state`."""
+
 
 def read_checkpoint(documents: Documents, place: Place, checkpoint_id: str | None) -> Steps[CheckpointTuple | None]:
     """Read one checkpoint; the latest when no id is given."""
@@ -44,6 +47,17 @@ def has_input_of(documents: Documents, place: Place, run_id: str) -> Steps[bool]
     pending = documents.pending(found.get(pending_key))
     writes = pending.here.get(INPUT_TASK) or documents.task_writes(found.get(apart_key))
     return writes is not None and run_id in writes.runs
+
+
+def has_begun(documents: Documents, place: Place, run_id: str) -> Steps[bool]:
+    """Tell whether a run has made the latest checkpoint, not counting what a person has put on top."""
+    wanted: str | None = (yield from documents.read_head(place)).latest
+    while wanted:
+        record = (yield from documents.read_records(place, [wanted])).get(wanted)
+        if record is None or record.driven_by == run_id:
+            return record is not None
+        wanted = record.parent_id if record.metadata.get("source") in BY_HAND else None
+    return False
 
 
 def in_order(tasks: Mapping[str, TaskWrites]) -> list[tuple[str, SavedWrite]]:

@@ -82,12 +82,14 @@ class CheckpointRecord:
         metadata: its metadata.
         parent_id: the checkpoint it follows, or None.
         stored: the channels that have a value, each with the version under which it is stored.
+        driven_by: the run of the bridge that made it; empty when none did. LangGraph's metadata do not show it.
     """
 
     checkpoint: Checkpoint
     metadata: CheckpointMetadata
     parent_id: str | None
     stored: Mapping[str, str]
+    driven_by: str = ""
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> CheckpointRecord:
@@ -97,6 +99,7 @@ class CheckpointRecord:
             metadata=document["metadata"],
             parent_id=document["parent"],
             stored=document["stored"],
+            driven_by=document.get("driven_by", ""),
         )
 
     @property
@@ -113,13 +116,13 @@ class CheckpointRecord:
 
     @classmethod
     def from_checkpoint(
-        cls, checkpoint: Checkpoint, metadata: CheckpointMetadata, parent_id: str | None
+        cls, checkpoint: Checkpoint, metadata: CheckpointMetadata, parent_id: str | None, *, driven_by: str = ""
     ) -> CheckpointRecord:
         """Split a checkpoint from its values."""
         versions = checkpoint["channel_versions"]
         stored = {name: str(versions[name]) for name in checkpoint["channel_values"] if name in versions}
         bare = cast("Checkpoint", {**checkpoint, "channel_values": {}})
-        return cls(checkpoint=bare, metadata=metadata, parent_id=parent_id, stored=stored)
+        return cls(checkpoint=bare, metadata=metadata, parent_id=parent_id, stored=stored, driven_by=driven_by)
 
     def to_document(self) -> dict[str, Any]:
         """Return plain data for the codec."""
@@ -128,6 +131,7 @@ class CheckpointRecord:
             "metadata": self.metadata,
             "parent": self.parent_id,
             "stored": dict(self.stored),
+            **({"driven_by": self.driven_by} if self.driven_by else {}),
         }
 
     def with_values(self, values: Mapping[str, Any]) -> Checkpoint:

@@ -244,6 +244,10 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         """Tell whether what a `Command` of a driven run writes stands on a thread's latest checkpoint already."""
         return await arun(reading.has_input_of(self._documents, _place(config), run_id))
 
+    async def ahas_begun(self, run_id: str, config: RunnableConfig) -> bool:
+        """Tell whether a thread stands where a driven run has brought it, but for a person's own changes."""
+        return await arun(reading.has_begun(self._documents, _place(config), run_id))
+
     # ----- opening and closing ------------------------------------------------------------------------------------
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 
+from dapr_bridge._names import RUN_METADATA
 from dapr_bridge.errors import StaleWriterError
 from dapr_bridge.saver import keys
 from dapr_bridge.saver.documents import Documents, Place, guard_of
@@ -60,7 +61,9 @@ def split_checkpoint(
     checkpoint: Checkpoint, metadata: CheckpointMetadata, parent_id: str | None, changed: Mapping[str, Any]
 ) -> tuple[CheckpointRecord, dict[str, Any]]:
     """Part a checkpoint into its record and the values that are new in it."""
-    record = CheckpointRecord.from_checkpoint(checkpoint, metadata, parent_id)
+    shown: Any = {name: each for name, each in metadata.items() if name != RUN_METADATA}
+    driven_by = str(metadata.get(RUN_METADATA) or "")
+    record = CheckpointRecord.from_checkpoint(checkpoint, shown, parent_id, driven_by=driven_by)
     values = {
         name: value for name, value in checkpoint["channel_values"].items() if name in changed and name in record.stored
     }

@@ -17,8 +17,6 @@ from dapr_bridge import GraphFailedError
 # Of checkpoints, tasks, runs and messages; and of interrupts, which are hashes of those.
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
 
-_OF_THE_BRIDGE = "dapr_"
-
 
 class Likeness:
     """Makes values comparable; one for each run, for it numbers the ids by their first appearance."""
@@ -74,7 +72,7 @@ class Likeness:
             "parent": self._address(state.parent_config),
             "values": self.of(state.values),
             "next": state.next,
-            "metadata": self._metadata(state.metadata),
+            "metadata": self.of(state.metadata),
             "tasks": [self._task(each) for each in state.tasks],
             "interrupts": self.of(state.interrupts),
         }
@@ -93,9 +91,6 @@ class Likeness:
     def _address(self, config: RunnableConfig | None) -> Any:
         configurable = (config or {}).get("configurable", {})
         return self.of([configurable.get("checkpoint_ns"), configurable.get("checkpoint_id")]) if config else None
-
-    def _metadata(self, metadata: Any) -> Any:
-        return {key: self.of(each) for key, each in dict(metadata or {}).items() if not key.startswith(_OF_THE_BRIDGE)}
 
     def _ordinal(self, found: str) -> str:
         return self._ordinals.setdefault(found, f"id-{len(self._ordinals) + 1}")
