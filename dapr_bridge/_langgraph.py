@@ -6,10 +6,12 @@ release of LangGraph changes it.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
+from langgraph.pregel._loop import PregelLoop
 from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import Runtime
 from langgraph.types import GraphOutput
@@ -35,6 +37,7 @@ CONTROL = frozenset({INTERRUPT, RESUME, ERROR, ERROR_SOURCE, "__scheduled__"})
 _STREAM_KEY = "__pregel_stream"
 _RUNTIME_KEY = "__pregel_runtime"
 _RESUMING_KEY = "__pregel_resuming"
+_SAVING = "_put_checkpoint_fut"
 _DEFAULT_STEPS = 10_007
 
 
@@ -47,6 +50,26 @@ class StepsLeft(int):
 
     def __lt__(self, other: object) -> bool:
         return False
+
+
+class _NothingToWaitFor:
+    """Stands for the saving of a checkpoint where there is no saver."""
+
+    def result(self) -> None:
+        """Wait, in a thread."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+
+def mend_sync_durability() -> None:
+    """Let a graph without a saver run within one that saves each superstep.
+
+    With `durability="sync"`, which a graph hands on to those in it, LangGraph 1.2.22 waits for a checkpoint to be saved
+    also where none is, and finds no attribute of that name.
+    """
+    if not hasattr(PregelLoop, _SAVING):
+        setattr(PregelLoop, _SAVING, _NothingToWaitFor())
 
 
 def listening(config: RunnableConfig, stream: StreamProtocol) -> RunnableConfig:

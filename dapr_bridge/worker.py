@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +24,7 @@ from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork
 from dapr_bridge._events import EventBus
 from dapr_bridge._graph_runs import GraphRuns, Unit
+from dapr_bridge._langgraph import mend_sync_durability
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._workflow import graph_workflow
 from dapr_bridge._workflows import Workflows
@@ -66,6 +67,7 @@ class GraphWorker:
         events: str | None = "message-pubsub",
         lease: timedelta | None = None,
     ) -> None:
+        mend_sync_durability()
         self._units: Mapping[str, Unit] = unit if isinstance(unit, Mapping) else dict.fromkeys(graphs, unit)
         for name, graph in graphs.items():
             _check(name, graph, unit=self.unit(name))
@@ -155,20 +157,6 @@ def _check(name: str, graph: Pregel[Any, Any, Any, Any], *, unit: Unit) -> None:
             f"graph {name!r}: channel {untracked[0]!r} is an UntrackedValue, which is not saved and so does not reach "
             "the activities of unit 'task': use unit='run', or an ordinary channel"
         )
-    for path in _subgraphs_without_checkpoints(graph):
-        raise GraphRefusedError(
-            f"graph {name!r}: subgraph {path!r} is compiled with checkpointer=False, which LangGraph cannot run "
-            "with durability='sync': leave checkpointer out, it then shares the parent's"
-        )
-
-
-def _subgraphs_without_checkpoints(graph: Pregel[Any, Any, Any, Any]) -> Iterator[str]:
-    # `get_subgraphs` leaves these out.
-    for node, each in graph.nodes.items():
-        if isinstance(each.bound, Pregel):
-            if each.bound.checkpointer is False:
-                yield node
-            yield from (f"{node}/{path}" for path in _subgraphs_without_checkpoints(each.bound))
 
 
 def _bind(graph: Pregel[Any, Any, Any, Any], saver: DaprSaver, store: BaseStore | None) -> Pregel[Any, Any, Any, Any]:

@@ -36,12 +36,6 @@ REASONS = (
         error=r"'source': .* == \{'parents'|StateSnapsho",
     ),
     Reason(
-        "LangGraph 1.2.22 fails with `durability='sync'` for a graph without a saver called within a node, with or "
-        "without the bridge",
-        error="_put_checkpoint_fut",
-    ),
-    Reason("refused at registration: a subgraph compiled with `checkpointer=False`", error="^GraphRefusedError"),
-    Reason(
         "looks into LangGraph's saver in memory: its dictionaries, or which of its methods are called",
         test="snapshot_version_based|in_the_order_given|anever_written",
     ),

@@ -51,6 +51,10 @@ def subgraph_as_a_node() -> AnyGraph:
     return _around(_inner()).compile()
 
 
+def subgraph_without_checkpoints() -> AnyGraph:
+    return _around(_inner(checkpointer=False)).compile()
+
+
 def nested_subgraphs() -> AnyGraph:
     middle = talk("m1")
     middle.add_node("deep", _inner())
@@ -187,6 +191,7 @@ SHAPES = (
         Shape(build=build, script=[_IN, _AGAIN])
         for build in (
             subgraph_as_a_node,
+            subgraph_without_checkpoints,
             nested_subgraphs,
             subgraph_called_from_a_node,
             subgraph_with_its_own_memory,

@@ -179,3 +179,27 @@ async def test_a_used_up_recursion_limit_is_taken_and_leaves_no_further_superste
     assert (await graph.aget_state(THREAD)).values["words"] == ["a", "b"], (
         "a limit of n no longer allows n + 2 supersteps"
     )
+
+
+async def test_a_graph_without_a_saver_runs_within_one_that_saves_each_superstep() -> None:
+    _langgraph.mend_sync_durability()
+    inner = chain("deep").compile(checkpointer=False)
+
+    async def call(state: State) -> State:
+        return await inner.ainvoke(state)
+
+    def call_and_block(state: State) -> State:
+        return inner.invoke(state)
+
+    graph = StateGraph(State)
+    for name, node in {"as node": inner, "called": call, "blocking": call_and_block}.items():
+        graph.add_node(name, node)
+        graph.add_edge(START, name)
+    outer = graph.compile(checkpointer=InMemorySaver())
+
+    ended = await outer.ainvoke({"words": ["in"]}, THREAD, durability="sync")
+
+    said = ["in", "deep"]
+    assert ended == {"words": ["in", *said * 3]}, (
+        "LangGraph waits elsewhere for the checkpoints of a graph without a saver"
+    )

@@ -33,13 +33,6 @@ def test_a_graph_with_a_checkpointer_of_its_own_is_refused() -> None:
         worker(chat=graph().compile(checkpointer=InMemorySaver()))
 
 
-def test_a_subgraph_without_checkpoints_is_refused_by_name() -> None:
-    inner = graph().compile(checkpointer=False)
-
-    with pytest.raises(GraphRefusedError, match="subgraph 'node' is compiled with checkpointer=False"):
-        worker(outer=graph(inner).compile())
-
-
 def test_a_name_that_cannot_be_an_activity_is_refused() -> None:
     with pytest.raises(GraphRefusedError, match=r"graph name 'a\.b'"):
         worker(**{"a.b": graph().compile()})
