@@ -17,11 +17,13 @@ from dapr_bridge.errors import (
     StateStoreError,
     StateStoreUnavailableError,
     ThreadBusyError,
+    UnansweredError,
     ValueNotKeptError,
 )
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver, Patience
 from dapr_bridge.store import DaprStore
+from dapr_bridge.waiting import wait_for
 from dapr_bridge.worker import GraphWorker, Unit
 
 __all__ = [
@@ -46,7 +48,9 @@ __all__ = [
     "StateStoreError",
     "StateStoreUnavailableError",
     "ThreadBusyError",
+    "UnansweredError",
     "Unit",
     "ValueNotKeptError",
     "call_graph",
+    "wait_for",
 ]

@@ -69,7 +69,9 @@ class GraphActivities:
             request = RunRequest.from_json(record)
             call = _call(ctx, request)
             stage = request.stage.checkpoint_id if request.stage else ""
-            outcome = await self.live.join(f"{call.run_id}@{stage}", lambda: self._advance(request, call))
+            # A delivery of what came before the answers may still be alive, and knows nothing of them.
+            name = f"{call.run_id}@{call.call_id if request.answers else stage}"
+            outcome = await self.live.join(name, lambda: self._advance(request, call))
             return outcome.to_json()
 
         return advance_graph

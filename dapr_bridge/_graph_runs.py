@@ -129,13 +129,16 @@ class GraphRuns:
         addressed: RunnableConfig,
         latest: RunnableConfig,
     ) -> RunOutcome:
-        is_begun = request.stage is not None or await self.saver.ahas_begun(run_id, latest)
-        stopped_at = await self._stopped_at(request, run_id, latest) if is_begun else None
+        is_begun = request.stage is not None or bool(request.answers) or await self.saver.ahas_begun(run_id, latest)
+        if is_begun:
+            value = await self._answers(request, latest)
+        else:
+            value = await self._unapplied(await self._value(request.input), run_id, latest)
+        stopped_at = await self._stopped_at(request, run_id, latest) if is_begun and value is None else None
         if stopped_at:
             stepper = self._stepper(request, await stream.arguments(), stream.listener(latest))
             output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(stopped_at).questions)
             return await self._ended(output, run_id, latest)
-        value = None if is_begun else await self._unapplied(await self._value(request.input), run_id, latest)
         config = latest if is_begun else addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
@@ -151,6 +154,15 @@ class GraphRuns:
             last_step=advance.last_step,
             tasks=[await self._order(task, run_id) for task in advance.tasks],
         )
+
+    async def _answers(self, request: RunRequest, latest: RunnableConfig) -> Any:
+        """Return the answers of a request that are still waited for."""
+        if not request.answers:
+            return None
+        pending = PendingTasks.on(await self.saver.aget_tuple(latest))
+        waiting = {question.id for question in pending.questions}
+        answers = {each: await self._value(given) for each, given in request.answers.items() if each in waiting}
+        return Command(resume=answers) if answers else None
 
     async def _unapplied(self, value: Any, run_id: str, latest: RunnableConfig) -> Any:
         """Return what is left of an input that an earlier delivery of this run may have begun to apply.
@@ -221,6 +233,7 @@ class GraphRuns:
             checkpoint_id=_checkpoint_id(snapshot),
             output=await self._payload(output.value, f"{run_id}/output/{_checkpoint_id(snapshot)}"),
             interrupts=interrupts,
+            run_id=run_id if interrupts else "",
         )
 
     async def _failed(self, error: Exception, config: RunnableConfig) -> RunOutcome:

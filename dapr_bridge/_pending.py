@@ -83,8 +83,8 @@ def with_answers_by_id(value: Any, answers: Mapping[str, Any]) -> Any:
 
 def _is_by_id(command: Command[Any]) -> bool:
     resume = command.resume
-    return isinstance(resume, dict) and all(_is_interrupt_id(each) for each in cast("Mapping[object, Any]", resume))
+    return isinstance(resume, dict) and all(is_interrupt_id(each) for each in cast("Mapping[object, Any]", resume))
 
 
-def _is_interrupt_id(key: object) -> bool:
+def is_interrupt_id(key: object) -> bool:
     return isinstance(key, str) and re.fullmatch(r"[0-9a-f]{32}", key) is not None

@@ -163,6 +163,8 @@ class RunRequest:
         options: LangGraph's `output_keys`, `interrupt_before`, `interrupt_after`, and `if_busy`, where given.
         context: LangGraph's static context, or None.
         stage: how far the run has come, when it goes on after a fan-out (unit `task`); None when it begins.
+        answers: answers to what the run has asked, by interrupt id, in place of an input; those to questions that wait
+            no longer are left out.
     """
 
     graph: str
@@ -175,10 +177,16 @@ class RunRequest:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     context: Payload | None = None
     stage: Stage | None = None
+    answers: Mapping[str, Payload] = field(default_factory=dict[str, Payload])
 
     def to_json(self) -> dict[str, Any]:
         """Return what history records; later fields only where they say something."""
-        later = {"stream": self.stream, "options": dict(self.options), "context": self.context}
+        later = {
+            "stream": self.stream,
+            "options": dict(self.options),
+            "context": self.context,
+            "answers": dict(self.answers),
+        }
         if self.stage:
             later["stage"] = self.stage.to_json()
         return {
@@ -205,6 +213,7 @@ class RunRequest:
             options=record.get("options") or {},
             context=record.get("context"),
             stage=Stage.from_json(record["stage"]) if record.get("stage") else None,
+            answers=record.get("answers") or {},
         )
 
 
@@ -246,7 +255,7 @@ class RunOutcome:
         failure: what went wrong, of a failed or refused run.
         holder: the run that has the thread, of a busy one.
         events: how many events each source has published (see `_events.EventPublisher`).
-        run_id: the run, of a planned one.
+        run_id: the run, of a planned or an interrupted one.
         last_step: the last superstep that its recursion limit allows, of a planned one.
         tasks: what is to run next, each in an activity of its own.
     """
@@ -281,6 +290,7 @@ class RunOutcome:
             "failure": asdict(self.failure) if self.failure else None,
             "holder": self.holder,
             "events": dict(self.events),
+            **({"run_id": self.run_id} if self.run_id else {}),
         }
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,7 +37,19 @@ class Drive:
 
     def steps(self) -> Steps:
         """Run to the end or a question, going on after each fan-out."""
-        outcome = yield from self.advance(self.request)
+        return (yield from self._to_end(self.request))
+
+    def answer(self, asked: RunOutcome, answers: Mapping[str, Payload]) -> Steps:
+        """Go on with a run that has asked something, to its end or the next question.
+
+        The answers are not lost to another run that has the thread by now: its end is waited for.
+        """
+        options = {**self.request.options, "if_busy": "wait"}
+        request = replace(self.request, run_id=asked.run_id, input=_NO_INPUT, answers=answers, options=options)
+        return (yield from self._to_end(request))
+
+    def _to_end(self, request: RunRequest) -> Steps:
+        outcome = yield from self.advance(request)
         while outcome.status == "planned":
             outcome = yield from self.advance((yield from self.fan_out(outcome)))
         return outcome
@@ -89,7 +101,7 @@ class Drive:
         return self.ctx.call_activity(activity, input=order.to_json(), app_id=self.app_id)
 
     def _without_input(self, plan: RunOutcome) -> RunRequest:
-        return replace(self.request, run_id=plan.run_id, input=_NO_INPUT)
+        return replace(self.request, run_id=plan.run_id, input=_NO_INPUT, answers={})
 
 
 def graph_workflow(name: str) -> Callable[[DaprWorkflowContext, dict[str, Any]], Generator[Any, Any, Any]]:

@@ -13,8 +13,15 @@ from langgraph.types import Interrupt
 
 from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest, decode_inline, encode_inline
 from dapr_bridge._workflow import Drive
-from dapr_bridge.errors import CallRefusedError, GraphFailedError, RunCancelledError, ThreadBusyError
+from dapr_bridge.errors import (
+    CallRefusedError,
+    GraphFailedError,
+    RunCancelledError,
+    ThreadBusyError,
+    UnansweredError,
+)
 from dapr_bridge.reference import Reference
+from dapr_bridge.waiting import EventWait, Waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +53,7 @@ def call_graph(
     config: Mapping[str, Any] | None = None,
     app_id: str | None = None,
     if_busy: IfBusy = "raise",
+    on_interrupt: EventWait | None = None,
 ) -> Generator[Any, Any, GraphResult]:
     """Run a graph inside a workflow: `result = yield from call_graph(ctx, "expert", question, thread_id="t-1")`.
 
@@ -60,11 +68,14 @@ def call_graph(
         config: JSON for LangGraph's config: `configurable`, `tags`, `metadata`, `recursion_limit`.
         app_id: the app that hosts the graph, when it is not this one.
         if_busy: what to do while another run has the thread: raise, or wait for its end.
+        on_interrupt: how to have answered what the run asks, `wait_for("event", timeout=...)`, as often as it asks. By
+            default a run that asks something ends as interrupted; one that stands at a breakpoint always does.
 
     Raises:
         GraphFailedError: a node failed after its own retries; the thread can be gone on with.
         ThreadBusyError: another run of the thread is going on.
         RunCancelledError: the run was cancelled with `DurableGraph.acancel`.
+        UnansweredError: nobody answered in time, and `on_interrupt` has no default.
         PayloadTooLargeError: the input has to travel by `Reference`.
     """
     serde = _wire_serde()
@@ -77,8 +88,10 @@ def call_graph(
         config=dict(config or {}),
         options=_options(if_busy=if_busy, app_id=app_id),
     )
+    default = on_interrupt.default_answer(serde) if on_interrupt else None
+    waiting = Waiting(ctx=ctx, wait=on_interrupt, request=request, default=default) if on_interrupt else None
     try:
-        outcome = yield from Drive(ctx=ctx, request=request, app_id=app_id).steps()
+        outcome = yield from _run(Drive(ctx=ctx, request=request, app_id=app_id), waiting)
     except TaskFailedError as error:
         raise GraphFailedError(
             graph=graph,
@@ -88,7 +101,25 @@ def call_graph(
             error_type=error.details.error_type,
             message=error.details.message,
         ) from error
-    return to_result(request, outcome, serde)
+    result = to_result(request, outcome, serde)
+    if on_interrupt and result.interrupts:
+        raise UnansweredError(
+            f"graph {graph!r}, thread {thread_id!r}: no event {on_interrupt.event!r} has answered "
+            f"{result.interrupts[0].id!r} within {on_interrupt.timeout}; a call with Command(resume={{id: answer}}) "
+            "goes on",
+            interrupts=result.interrupts,
+        )
+    return result
+
+
+def _run(drive: Drive, waiting: Waiting | None) -> Generator[Any, Any, RunOutcome]:
+    outcome = yield from drive.steps()
+    while waiting and outcome.status == "interrupted" and outcome.interrupts:
+        answers = yield from waiting.answers(outcome)
+        if not answers:
+            break
+        outcome = yield from drive.answer(outcome, answers)
+    return outcome
 
 
 def _options(*, if_busy: IfBusy, app_id: str | None) -> dict[str, Any]:

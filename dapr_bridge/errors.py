@@ -4,6 +4,7 @@ BridgeError
 |-- GraphNotFoundError        no graph of that name on this worker
 |-- GraphRefusedError         a graph uses something that cannot be kept; raised when it is registered
 |-- GraphFailedError          a node failed after its own retries; the thread can be resumed
+|-- UnansweredError           nobody answered in time what a run asks; its thread can be answered later
 |-- CallRefusedError          a call asks for what a durable run cannot do, or cannot do here
 |-- RunCancelledError         the run was cancelled; its thread can be gone on with
 |-- ThreadBusyError           another run of the thread is going on
@@ -18,6 +19,10 @@ BridgeError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langgraph.types import Interrupt
 
 
 class BridgeError(Exception):
@@ -58,6 +63,18 @@ class GraphFailedError(BridgeError):
         self.task_id = task_id
         self.error_type = error_type
         self.message = message
+
+
+class UnansweredError(BridgeError):
+    """Nobody answered in time what a run asks; calling the graph with `Command(resume={id: answer})` goes on.
+
+    Attributes:
+        interrupts: the questions that wait.
+    """
+
+    def __init__(self, message: str, *, interrupts: Sequence[Interrupt]) -> None:
+        super().__init__(message)
+        self.interrupts = interrupts
 
 
 class CallRefusedError(BridgeError):

@@ -61,6 +61,7 @@ class WorkflowRun:
         order: its input.
         answer: gives the result of an activity from its name and input; an exception that it returns is raised.
         takes: how long an activity takes on the workflow's clock.
+        events: what was raised and waits to be read: a name, or a name with its data.
     """
 
     workflow: Workflow
@@ -68,7 +69,7 @@ class WorkflowRun:
     answer: Answer
     takes: timedelta = timedelta(milliseconds=10)
     history: list[Happened] = field(default_factory=list)
-    events: deque[str] = field(default_factory=deque)
+    events: deque[Any] = field(default_factory=deque)
     on_wait: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
@@ -113,10 +114,12 @@ class WorkflowRun:
     def _wait(self, action: Action) -> Any:
         if self.on_wait is not None:
             self.on_wait(action.name)
-        if action.name in self.events:
-            self.events.remove(action.name)
-            self.context.current_utc_datetime += self.takes
-            return None
+        for raised in self.events:
+            name, data = raised if isinstance(raised, tuple) else (raised, None)
+            if name == action.name:
+                self.events.remove(raised)
+                self.context.current_utc_datetime += self.takes
+                return data
         self.context.current_utc_datetime += action.given
         return TimeoutError(f"nobody raised {action.name!r}")
 

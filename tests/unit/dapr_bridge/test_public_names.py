@@ -20,15 +20,16 @@ TOOLS = {
     "Reference",
     "Unit",
     "call_graph",
+    "wait_for",
 }
 
 
+def _is_exception(each: object) -> bool:
+    return isinstance(each, type) and issubclass(each, BridgeError)
+
+
 def test_the_package_offers_these_names_and_its_exceptions() -> None:
-    exceptions = {
-        name
-        for name in dapr_bridge.__all__
-        if isinstance(getattr(dapr_bridge, name), type) and issubclass(getattr(dapr_bridge, name), BridgeError)
-    }
+    exceptions = {name for name in dapr_bridge.__all__ if _is_exception(getattr(dapr_bridge, name))}
 
     assert set(dapr_bridge.__all__) - exceptions == TOOLS
 
@@ -47,7 +48,7 @@ def test_the_testing_package_offers_these_names() -> None:
 
 def test_every_exception_is_drawn_in_the_tree() -> None:
     drawing = dapr_bridge.errors.__doc__ or ""
-    raised = [name for name, each in vars(dapr_bridge.errors).items() if isinstance(each, type)]
+    raised = [name for name, each in vars(dapr_bridge.errors).items() if _is_exception(each)]
 
     assert [name for name in raised if name not in drawing] == []
 
