@@ -42,6 +42,7 @@ def test_the_testing_package_offers_these_names() -> None:
         "Sidecar",
         "find_runtime",
         "free_port",
+        "local_dapr",
         "wait_until",
     }
 
