@@ -1,0 +1,1 @@
+"""LangGraph Studio on the threads that durable runs keep; see README.md."""
