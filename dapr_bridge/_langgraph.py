@@ -10,11 +10,11 @@ from collections.abc import Generator
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.pregel import Pregel
+from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.pregel._loop import PregelLoop
 from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import Runtime
-from langgraph.types import GraphOutput
+from langgraph.types import GraphOutput, Send
 
 NO_WRITES = "__no_writes__"
 """Channel by which a task says that it has run and written nothing; a task with such a write is not run again."""
@@ -33,6 +33,11 @@ ERROR_SOURCE = "__error_source_node__"
 
 CONTROL = frozenset({INTERRUPT, RESUME, ERROR, ERROR_SOURCE, "__scheduled__"})
 """Channels that tell what happened to a task; a write to any other one is its output."""
+
+TASKS = "__pregel_tasks"
+"""Channel of the Sends that become tasks of the next superstep, in their order."""
+
+IDLE = "__dapr_bridge_idle__"
 
 _STREAM_KEY = "__pregel_stream"
 _RUNTIME_KEY = "__pregel_runtime"
@@ -70,6 +75,16 @@ def mend_sync_durability() -> None:
     """
     if not hasattr(PregelLoop, _SAVING):
         setattr(PregelLoop, _SAVING, _NothingToWaitFor())
+
+
+def idle_send() -> Send:
+    """Return a Send of which LangGraph makes no task; it holds the place of one, for ids of tasks tell places."""
+    return Send(IDLE, None)
+
+
+def with_idle_node(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
+    """Return a graph that knows the node of idle Sends: one that does nothing and writes nothing."""
+    return graph.copy({"nodes": {**graph.nodes, IDLE: NodeBuilder().build().copy({"writers": []})}})
 
 
 def listening(config: RunnableConfig, stream: StreamProtocol) -> RunnableConfig:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from copy import copy
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -18,12 +18,29 @@ from langgraph.checkpoint.base import (
 Writes = Sequence[tuple[str, Any]]
 
 
+@runtime_checkable
+class Glimpsing(Protocol):
+    """A saver that can leave out some of what there is on the checkpoints of the root graph."""
+
+    def glimpsing(self, *, hides: Callable[[str], bool], without: Collection[str]) -> BaseCheckpointSaver[Any]:
+        """Return a view that reads no writes of tasks that `hides` names, and no values of channels `without`."""
+        ...
+
+
+def glimpse(
+    saver: BaseCheckpointSaver[Any], *, hides: Callable[[str], bool], without: Collection[str]
+) -> BaseCheckpointSaver[Any]:
+    """Return a view of a saver that leaves out what is not looked at, where the saver can do that."""
+    return saver.glimpsing(hides=hides, without=without) if isinstance(saver, Glimpsing) else saver
+
+
 class SaverView(BaseCheckpointSaver[Any]):
     """Passes everything on to a saver; what concerns the root graph goes through the methods at the end."""
 
     def __init__(self, inner: BaseCheckpointSaver[Any]) -> None:
         super().__init__(serde=inner.serde)
         self._inner = inner
+        self._in_hand: list[CheckpointTuple] = []
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Self:
         """Return the same view of a saver that may build more types; LangGraph asks for it with a graph's own."""
@@ -48,8 +65,14 @@ class SaverView(BaseCheckpointSaver[Any]):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return a checkpoint."""
+        if self._in_hand and _is_latest_of_root(config):
+            return self._in_hand.pop()
         found = await self._inner.aget_tuple(config)
         return self.shown(found) if found and _is_root(config) else found
+
+    def hand_out(self, found: CheckpointTuple | None) -> None:
+        """Answer the next asynchronous read of the latest checkpoint with one that was read here just before."""
+        self._in_hand[:] = [found] if found else []
 
     def list(self, config: RunnableConfig | None, **search: Any) -> Iterator[CheckpointTuple]:
         """List what the saver holds."""
@@ -119,6 +142,10 @@ class SaverView(BaseCheckpointSaver[Any]):
 
 def _is_root(config: RunnableConfig) -> bool:
     return not config.get("configurable", {}).get("checkpoint_ns")
+
+
+def _is_latest_of_root(config: RunnableConfig) -> bool:
+    return _is_root(config) and not config.get("configurable", {}).get("checkpoint_id")
 
 
 def _addressed(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:

@@ -7,7 +7,6 @@ the saver.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
@@ -20,15 +19,15 @@ from langgraph.pregel import Pregel
 from langgraph.types import Command, GraphOutput, Interrupt, StreamMode
 
 from dapr_bridge._fan_out import Announcement, FanOut
-from dapr_bridge._langgraph import StepsLeft, listening, resuming, steps_allowed, told
+from dapr_bridge._langgraph import TASKS, StepsLeft, listening, resuming, steps_allowed, told, with_idle_node
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
+from dapr_bridge._supersteps import Plans, Superstep
 from dapr_bridge._task_events import Ear, GoingOn, OneTask
 from dapr_bridge._task_views import SettledView, TaskView
 
 Graph = Pregel[Any, Any, Any, Any]
 _Chunk = tuple[tuple[str, ...], str, Any]
 
-_MOST_PLANS = 256
 _LEVEL = "|"
 
 
@@ -58,24 +57,6 @@ class Advance:
     tasks: tuple[PlannedTask, ...] = ()
     output: Any = None
     interrupts: tuple[Interrupt, ...] = ()
-
-
-class Plans:
-    """The ids of each superstep's tasks, as far as this process knows them; the newest ones."""
-
-    def __init__(self) -> None:
-        self._tasks: OrderedDict[str, tuple[str, ...]] = OrderedDict()
-
-    def note(self, announced: Announcement) -> bool:
-        """Remember an announced superstep; the answer stops the loop that has announced it."""
-        self._tasks[_announced_id(announced)] = tuple(task["id"] for task in announced["tasks"])
-        while len(self._tasks) > _MOST_PLANS:
-            self._tasks.popitem(last=False)
-        return True
-
-    def find(self, checkpoint_id: str) -> tuple[str, ...] | None:
-        """Return the task ids of the superstep after a checkpoint, or None."""
-        return self._tasks.get(checkpoint_id)
 
 
 TaskEnd = Literal["saved", "paused", "stopped", "stale"]
@@ -170,7 +151,11 @@ class Stepper:
         Raises:
             Exception: the node's exception, after its own retries.
         """
-        head = await self._saver.aget_tuple(config)
+        superstep = await self._superstep(config, checkpoint_id)
+        if superstep is None:
+            return "stale"
+        view = TaskView(self._saver, task_id=task.id, superstep=superstep)
+        head = await view.aget_tuple(config)
         if _id(head) != checkpoint_id:
             return "stale"
         pending = PendingTasks.on(head)
@@ -178,16 +163,15 @@ class Stepper:
             return "saved"
         if task.answers and not any(question.id in task.answers for question in pending.asked.get(task.id, ())):
             return "paused"
-        others = [each for each in await self._superstep(config, checkpoint_id) if each != task.id]
-        view = TaskView(self._saver, task_id=task.id, others=others)
-        graph = _without_breakpoints(self._graph, view)
+        view.hand_out(head)
+        graph = with_idle_node(_without_breakpoints(self._graph, view))
         value = Command(resume=dict(task.answers)) if task.answers else None
         await self._run(
             graph,
             value,
             await self._called(task, self._within(config, head, last_step), checkpoint_id),
             FanOut(lambda announced: _announced_id(announced) != checkpoint_id),
-            ear=self._ear_for(others, checkpoint_id),
+            ear=self._ear_for([each for each in superstep.ids if each != task.id], checkpoint_id),
         )
         if view.is_finished:
             return "saved"
@@ -230,15 +214,21 @@ class Stepper:
         found = await self._saver.aget_tuple(inner)
         return found is not None and found.metadata.get("parents", {}).get("") == checkpoint_id
 
-    async def _superstep(self, config: RunnableConfig, checkpoint_id: str) -> tuple[str, ...]:
-        """Return the ids of all tasks of a superstep, asking LangGraph when another worker has planned it."""
-        planned = self._plans.find(checkpoint_id)
-        if planned is None:
-            view = TaskView(self._saver, task_id="", others=())
-            control = FanOut(self._plans.note)
-            await self._run(_without_breakpoints(self._graph, view), None, config, control)
+    async def _superstep(self, config: RunnableConfig, checkpoint_id: str) -> Superstep | None:
+        """Return the tasks of a superstep, asking LangGraph if another worker has planned it; None when it is over."""
+        async with self._plans.turn(checkpoint_id):
             planned = self._plans.find(checkpoint_id)
-        return planned or ()
+            if planned and planned.sends is not None:
+                return planned
+            head = await self._saver.aget_tuple(config)
+            if head is None or _id(head) != checkpoint_id:
+                return None
+            if planned is None:
+                view = TaskView(self._saver, task_id="", superstep=Superstep())
+                view.hand_out(head)
+                await self._run(_without_breakpoints(self._graph, view), None, config, FanOut(self._plans.note))
+            sends = head.checkpoint["channel_values"].get(TASKS, ())
+            return self._plans.note_sends(checkpoint_id, sends, self._saver.serde)
 
     def _ear_for(self, others: Collection[str], checkpoint_id: str) -> Ear | None:
         if self._ear is None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, CheckpointTuple
+from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, INTERRUPT, NO_WRITES
+from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, INTERRUPT, NO_WRITES, TASKS, idle_send
 from dapr_bridge._pending import handler_id
-from dapr_bridge._saver_view import SaverView, Writes
+from dapr_bridge._saver_view import SaverView, Writes, glimpse
+from dapr_bridge._supersteps import Superstep
 
 
 @dataclass
@@ -28,18 +29,23 @@ class TaskView(SaverView):
     It does so as always: with retries, timeouts, cache, error handler and subgraphs. What the task writes is saved; the
     superstep is not ended.
 
+    Of a wide fan-out each task would have to read, and LangGraph to prepare, all the others: where their Sends are
+    known, idle ones stand in their places, and what concerns them is not read.
+
     Args:
         inner: the saver.
         task_id: the task that is to run.
-        others: ids of the other tasks of its superstep.
+        superstep: the tasks among which it runs.
     """
 
     swallows_checkpoints = True
 
-    def __init__(self, inner: BaseCheckpointSaver[Any], *, task_id: str, others: Collection[str]) -> None:
-        super().__init__(inner)
-        self._task_id = task_id
-        self._others = frozenset(others)
+    def __init__(self, inner: BaseCheckpointSaver[Any], *, task_id: str, superstep: Superstep) -> None:
+        without = (TASKS,) if superstep.sends else ()
+        super().__init__(glimpse(inner, hides=self._is_of_sibling, without=without))
+        self._task_id, self._superstep = task_id, superstep
+        # Those that LangGraph prepares beside it.
+        self._others = [each for each in superstep.ids[len(superstep.sends or ()) :] if each != task_id]
         # Shared with the copies of this view that LangGraph makes.
         self._progress = _Progress()
 
@@ -56,14 +62,15 @@ class TaskView(SaverView):
     def shown(self, found: CheckpointTuple) -> CheckpointTuple:
         """Return a checkpoint on which the other tasks have run."""
         # An attempt that was cut short may have left something of theirs; it counts when their own turn comes.
-        own = [write for write in found.pending_writes or [] if write[0] not in self._others]
+        own = [write for write in found.pending_writes or [] if not self._is_of_sibling(write[0])]
         self._progress.is_handed_over = any(write[:2] == (self._task_id, ERROR_SOURCE) for write in own)
-        done = [(each, NO_WRITES, None) for each in sorted(self._others)]
-        return found._replace(pending_writes=[*own, *done])
+        done = [(each, NO_WRITES, None) for each in self._others]
+        checkpoint = with_one_send(found.checkpoint, self._task_id, self._superstep, self.serde)
+        return found._replace(checkpoint=checkpoint, pending_writes=[*own, *done])
 
     def kept(self, writes: Writes, task_id: str) -> tuple[Writes, str]:
         """Return the writes of the task, and those of its error handler under an id that tells whose they are."""
-        if task_id in self._others:
+        if self._is_of_sibling(task_id):
             return (), task_id
         has_output = any(channel not in CONTROL for channel, _ in writes)
         if task_id == self._task_id:
@@ -75,6 +82,20 @@ class TaskView(SaverView):
             self._progress.is_finished = True
             return writes, handler_id(self._task_id)
         return writes, task_id
+
+    def _is_of_sibling(self, task_id: str) -> bool:
+        return self._superstep.is_of_sibling(task_id, self._task_id)
+
+
+def with_one_send(checkpoint: Checkpoint, task_id: str, superstep: Superstep, serde: SerializerProtocol) -> Checkpoint:
+    """Return a checkpoint on which the Sends of other tasks are idle."""
+    if not superstep.sends:
+        return checkpoint
+    place = superstep.positions.get(task_id, len(superstep.sends))
+    own = [serde.loads_typed(each) for each in superstep.sends[place : place + 1]]
+    # A task's id tells its place among the Sends; what comes behind it does not matter.
+    values = {**checkpoint["channel_values"], TASKS: [idle_send()] * place + own if own else []}
+    return cast("Checkpoint", {**checkpoint, "channel_values": values})
 
 
 class SettledView(SaverView):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,22 @@ class Place:
         return keys.apart_key(self.thread_id, self.namespace, checkpoint_id, task_id)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Glimpse:
+    """What is looked at of a checkpoint.
+
+    Attributes:
+        hides: tells of a task whose writes are not.
+        without: the channels whose values are not.
+    """
+
+    hides: Callable[[str], bool] = lambda _: False
+    without: Collection[str] = ()
+
+
+ALL = Glimpse()
+
+
 @dataclass(eq=False)
 class TaskPut:
     """The writes of a task that are to be saved."""
@@ -132,9 +148,9 @@ class Documents:
         """Decode what is listed no more."""
         return Unlisted.from_document(self.load(document)) if document else Unlisted()
 
-    def pending(self, document: Document | None) -> PendingWrites:
+    def pending(self, document: Document | None, glimpse: Glimpse = ALL) -> PendingWrites:
         """Decode the writes on a checkpoint."""
-        return PendingWrites.from_document(self.load(document)) if document else PendingWrites()
+        return PendingWrites.from_document(self.load(document), hides=glimpse.hides) if document else PendingWrites()
 
     def task_writes(self, document: Document | None) -> TaskWrites | None:
         """Decode the writes of one task."""
@@ -189,13 +205,13 @@ class Documents:
         return records
 
     def read_records_and_writes(
-        self, place: Place, ids: Sequence[str]
+        self, place: Place, ids: Sequence[str], glimpse: Glimpse = ALL
     ) -> Steps[tuple[dict[str, CheckpointRecord], dict[str, PendingWrites]]]:
         """Read checkpoints without their values, and the writes on each, in one bulk read."""
         by_id = {each: place.checkpoint_key(each) for each in ids}
         pending_keys = {each: place.pending_key(each) for each in ids}
         data, found = yield from self.read_immutable([*by_id.values()], *pending_keys.values())
-        pending = {each: self.pending(found.get(key)) for each, key in pending_keys.items()}
+        pending = {each: self.pending(found.get(key), glimpse) for each, key in pending_keys.items()}
         return self._records(by_id, data), pending
 
     def _records(self, by_id: Mapping[str, str], data: Mapping[str, bytes]) -> dict[str, CheckpointRecord]:

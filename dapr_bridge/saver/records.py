@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -134,6 +134,12 @@ class CheckpointRecord:
             **({"driven_by": self.driven_by} if self.driven_by else {}),
         }
 
+    def without(self, channels: Collection[str]) -> CheckpointRecord:
+        """Return the record as if some channels had no value."""
+        if not channels:
+            return self
+        return replace(self, stored={name: version for name, version in self.stored.items() if name not in channels})
+
     def with_values(self, values: Mapping[str, Any]) -> Checkpoint:
         """Return the whole checkpoint."""
         return cast("Checkpoint", {**self.checkpoint, "channel_values": dict(values)})
@@ -219,10 +225,13 @@ class PendingWrites:
     apart: tuple[str, ...] = ()
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> PendingWrites:
-        """Rebuild pending writes from `to_document`."""
-        here = {task_id: TaskWrites.from_document(each) for task_id, each in document["here"].items()}
-        return cls(here=here, apart=tuple(document["apart"]))
+    def from_document(
+        cls, document: Mapping[str, Any], *, hides: Callable[[str], bool] = lambda _: False
+    ) -> PendingWrites:
+        """Rebuild pending writes from `to_document`, but for those of tasks that `hides` names."""
+        rows = {task_id: each for task_id, each in document["here"].items() if not hides(task_id)}
+        here = {task_id: TaskWrites.from_document(each) for task_id, each in rows.items()}
+        return cls(here=here, apart=tuple(each for each in document["apart"] if not hides(each)))
 
     def to_document(self) -> dict[str, Any]:
         """Return plain data for the codec."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ from dapr_bridge._names import RUN_METADATA
 from dapr_bridge.errors import StateStoreError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import copying, delta, reading, removal, tasks, writing
-from dapr_bridge.saver.documents import Documents, Memory, Place
+from dapr_bridge.saver.documents import ALL, Documents, Glimpse, Memory, Place
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.saver.listing import Search
@@ -68,6 +68,7 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         self.store = StateStore(store, address=address, patience=patience or Patience())
         self._memory = Memory(cache_bytes)
         self._is_fenced = False
+        self._glimpse = ALL
 
     def fenced(self) -> Self:
         """Return a view of this saver for a run that nobody else may drive, over the same connection and cache.
@@ -78,6 +79,17 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         """
         view = copy.copy(self)
         view._is_fenced = True
+        return view
+
+    def glimpsing(self, *, hides: Callable[[str], bool], without: Collection[str]) -> Self:
+        """Return a view of this saver for one task of many, which reads no more than concerns it.
+
+        Args:
+            hides: tells, by task id, whose writes on a checkpoint of the root graph are left out.
+            without: channels of the root graph whose values are left out.
+        """
+        view = copy.copy(self)
+        view._glimpse = Glimpse(hides=hides, without=without)
         return view
 
     @property
@@ -265,7 +277,10 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
     # ----- steps --------------------------------------------------------------------------------------------------
 
     def _get_tuple(self, config: RunnableConfig) -> Steps[CheckpointTuple | None]:
-        return reading.read_checkpoint(self._documents, _place(config), get_checkpoint_id(config))
+        place = _place(config)
+        return reading.read_checkpoint(
+            self._documents, place, get_checkpoint_id(config), ALL if place.namespace else self._glimpse
+        )
 
     def _put(
         self,

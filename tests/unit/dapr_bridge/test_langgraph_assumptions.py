@@ -6,16 +6,18 @@ import operator
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langchain_core.runnables import RunnableConfig
 from langgraph._internal import _config, _constants
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphDrained, GraphRecursionError
 from langgraph.graph import START, StateGraph
 from langgraph.pregel import Pregel, _task_status
-from langgraph.types import Interrupt, interrupt
+from langgraph.types import Interrupt, Send, interrupt
 
 from dapr_bridge import _langgraph
 from dapr_bridge._fan_out import FanOut
-from dapr_bridge._langgraph import NO_WRITES, StepsLeft, listening, resuming
+from dapr_bridge._langgraph import NO_WRITES, StepsLeft, idle_send, listening, resuming, with_idle_node
 from dapr_bridge._pending import PendingTasks
 from tests.kit.stepping import THREAD
 
@@ -162,7 +164,32 @@ def test_the_names_of_channels_and_config_keys_are_langgraphs() -> None:
     assert _langgraph.CONTROL - {"__scheduled__"} == _task_status.CONTROL_WRITES
     heard = listening({}, FanOut(lambda _: False).stream)["configurable"]
     assert set(heard) == {names.CONFIG_KEY_STREAM, names.CONFIG_KEY_RUNTIME}
+    assert _langgraph.TASKS == names.TASKS
     assert set(resuming({}, is_resumed=True)["configurable"]) == {names.CONFIG_KEY_RESUMING}
+
+
+async def test_an_idle_send_keeps_the_places_of_the_others_and_becomes_no_task(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class WithIdleSends(InMemorySaver):
+        async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+            found = await super().aget_tuple(config)
+            if found and _langgraph.TASKS in found.checkpoint["channel_values"]:
+                sends = found.checkpoint["channel_values"][_langgraph.TASKS]
+                found.checkpoint["channel_values"][_langgraph.TASKS] = [idle_send(), idle_send(), sends[2]]
+            return found
+
+    saver = WithIdleSends()
+    graph = StateGraph(State).add_node("say", saying("said"))
+    graph.add_conditional_edges(START, lambda _: [Send("say", None)] * 3, ["say"])
+    compiled = with_idle_node(graph.compile(checkpointer=saver))
+    all_tasks = await stopped_before(compiled, "say", {"words": []})
+
+    one = await stopped_before(compiled, "say", None)
+
+    assert len(all_tasks) == 3, "a Send is no longer a task"
+    assert [task["id"] for task in one] == [all_tasks[2]["id"]], "ids of tasks no longer tell places among the Sends"
+    assert not caplog.records, "LangGraph complains about Sends to a node without code"
 
 
 def test_without_a_limit_langgraph_allows_as_many_supersteps_as_the_bridge() -> None:

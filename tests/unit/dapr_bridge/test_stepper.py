@@ -13,9 +13,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError
 from langgraph.graph import END, START, StateGraph
 from langgraph.managed import RemainingSteps
-from langgraph.types import Command, Send, interrupt
+from langgraph.types import CachePolicy, Command, Send, interrupt
 
-from dapr_bridge._stepper import Advance, PlannedTask
+from dapr_bridge._stepper import Advance, PlannedTask, Stepper, TaskEnd
 from tests.kit.stepping import THREAD, Drive
 
 pytestmark = pytest.mark.anyio
@@ -273,6 +273,49 @@ async def test_sends_are_tasks_of_their_own_with_their_own_arguments() -> None:
 
     assert await drive.invoke({"words": []}) == {"words": [str(number) for number in range(12)]}
     assert drive.planned == [["work"] * 12]
+
+
+async def test_a_task_of_a_wide_fan_out_does_not_prepare_the_others() -> None:
+    prepared: Counter[int] = Counter()
+
+    def key_of(sent: dict[str, int]) -> str:
+        prepared[sent["number"]] += 1
+        return str(sent)
+
+    graph = StateGraph(State)
+    graph.add_node("work", lambda sent: {"words": [str(sent["number"])]}, cache_policy=CachePolicy(key_func=key_of))
+    graph.add_node("beside", Runs().node("beside"))
+    graph.add_conditional_edges(START, lambda _: [Send("work", {"number": number}) for number in range(12)], ["work"])
+    graph.add_edge(START, "beside")
+    drive = Drive(graph.compile())
+    plan = await drive.begin({"words": []})
+    worker = drive.worker()
+    await run_on(worker, plan.tasks[12], plan)
+
+    prepared.clear()
+    for task in (plan.tasks[7], plan.tasks[0]):
+        assert await run_on(worker, task, plan) == "saved"
+
+    assert prepared == {7: 1, 0: 1}
+    assert (await drive.go_on(plan)).tasks == tuple(each for n, each in enumerate(plan.tasks) if n not in (0, 7, 12))
+
+
+async def run_on(worker: Stepper, task: PlannedTask, plan: Advance) -> TaskEnd:
+    return await worker.run_task(task, THREAD, checkpoint_id=plan.checkpoint_id, last_step=plan.last_step)
+
+
+async def test_sends_that_langgraph_passes_over_leave_the_others_their_places() -> None:
+    def spread(_: State) -> Command[Any]:
+        nodes = ["work", "nowhere", "work", "work"]
+        return Command(goto=[Send(node, {"number": number}) for number, node in enumerate(nodes)])
+
+    graph = StateGraph(State)
+    graph.add_node("spread", spread)
+    graph.add_node("work", Runs().node("work", lambda sent: {"words": [str(sent["number"])]}))
+    graph.add_edge(START, "spread")
+    drive = Drive(graph.compile())
+
+    assert await drive.invoke({"words": []}) == {"words": ["0", "2", "3"]}
 
 
 async def test_a_wrong_checkpoint_runs_nothing() -> None:
