@@ -51,7 +51,7 @@ class DocumentCache:
 
 
 class Expectations(Generic[T]):
-    """What a saver expects under some keys, each good for one use; for any thread."""
+    """What a saver expects under some keys, forgotten when taken; for any thread."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -69,3 +69,8 @@ class Expectations(Generic[T]):
         """Return what is expected, once."""
         with self._guard:
             return self._expected.pop(key, None)
+
+    def look(self, key: str) -> T | None:
+        """Return what is expected, and expect it further."""
+        with self._guard:
+            return self._expected.get(key)

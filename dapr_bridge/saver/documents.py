@@ -73,6 +73,10 @@ class Place:
         return keys.apart_key(self.thread_id, self.namespace, checkpoint_id, task_id)
 
 
+Bare = tuple[dict[str, CheckpointRecord], dict[str, PendingWrites]]
+"""Checkpoints without their values, and the writes on each, by id."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Glimpse:
     """What is looked at of a checkpoint.
@@ -106,6 +110,7 @@ class Memory:
         documents: documents that never change.
         locks: by the document that is read and written under them.
         heads: reads of heads that were sent for when the last put ended, so that the next need not wait for its ETag.
+        latest: ids of the latest checkpoints as they were last seen, so that they are read in one go with their heads.
         task_puts: writes of tasks that wait to be saved, by the checkpoint that they are on.
         unwritten: pending writes that cannot exist, for this saver has just put their checkpoints.
     """
@@ -115,6 +120,7 @@ class Memory:
         self.locks = KeyLocks()
         self.task_puts: Queues[TaskPut] = Queues()
         self.heads: Expectations[Awaited] = Expectations(_MOST_EXPECTATIONS)
+        self.latest: Expectations[str] = Expectations(_MOST_EXPECTATIONS)
         self.unwritten: Expectations[Mapping[str, Document]] = Expectations(_MOST_EXPECTATIONS)
 
 
@@ -204,15 +210,28 @@ class Documents:
             records.update(self._records(by_id, data))
         return records
 
-    def read_records_and_writes(
-        self, place: Place, ids: Sequence[str], glimpse: Glimpse = ALL
-    ) -> Steps[tuple[dict[str, CheckpointRecord], dict[str, PendingWrites]]]:
+    def read_records_and_writes(self, place: Place, ids: Sequence[str], glimpse: Glimpse = ALL) -> Steps[Bare]:
         """Read checkpoints without their values, and the writes on each, in one bulk read."""
+        return (yield from self._read_bare(place, ids, glimpse))[0]
+
+    def read_latest(self, place: Place, glimpse: Glimpse = ALL) -> Steps[tuple[str, Bare]]:
+        """Read the latest checkpoint as `read_records_and_writes` does: at once, if it is the one last seen."""
+        seen = self.memory.latest.look(place.head_key)
+        bare, found = yield from self._read_bare(place, [seen] if seen else [], glimpse, place.head_key)
+        latest = self.head(found.get(place.head_key)).latest
+        if latest != (seen or ""):
+            self.memory.latest.put(place.head_key, latest)
+            bare = yield from self.read_records_and_writes(place, [latest] if latest else [], glimpse)
+        return latest, bare
+
+    def _read_bare(
+        self, place: Place, ids: Sequence[str], glimpse: Glimpse, *others: str
+    ) -> Steps[tuple[Bare, dict[str, Document]]]:
         by_id = {each: place.checkpoint_key(each) for each in ids}
         pending_keys = {each: place.pending_key(each) for each in ids}
-        data, found = yield from self.read_immutable([*by_id.values()], *pending_keys.values())
+        data, found = yield from self.read_immutable([*by_id.values()], *pending_keys.values(), *others)
         pending = {each: self.pending(found.get(key), glimpse) for each, key in pending_keys.items()}
-        return self._records(by_id, data), pending
+        return (self._records(by_id, data), pending), found
 
     def _records(self, by_id: Mapping[str, str], data: Mapping[str, bytes]) -> dict[str, CheckpointRecord]:
         return {

@@ -8,7 +8,7 @@ from typing import Any
 from langgraph.checkpoint.base import CheckpointTuple
 
 from dapr_bridge.saver import keys
-from dapr_bridge.saver.documents import ALL, Documents, Glimpse, Place
+from dapr_bridge.saver.documents import ALL, Bare, Documents, Glimpse, Place
 from dapr_bridge.saver.effects import Steps
 from dapr_bridge.saver.records import INPUT_TASK, CheckpointRecord, SavedWrite, TaskWrites
 
@@ -20,19 +20,25 @@ def read_checkpoint(
     documents: Documents, place: Place, checkpoint_id: str | None, glimpse: Glimpse = ALL
 ) -> Steps[CheckpointTuple | None]:
     """Read one checkpoint; the latest when no id is given."""
-    wanted = checkpoint_id or (yield from documents.read_head(place)).latest
-    if not wanted:
-        return None
-    found = yield from read_checkpoints(documents, place, [wanted], glimpse)
+    if checkpoint_id:
+        bare = yield from documents.read_records_and_writes(place, [checkpoint_id], glimpse)
+    else:
+        checkpoint_id, bare = yield from documents.read_latest(place, glimpse)
+    found = yield from _tuples(documents, place, [checkpoint_id], bare, glimpse)
     return found[0] if found else None
 
 
-def read_checkpoints(
-    documents: Documents, place: Place, ids: Sequence[str], glimpse: Glimpse = ALL
-) -> Steps[list[CheckpointTuple]]:
+def read_checkpoints(documents: Documents, place: Place, ids: Sequence[str]) -> Steps[list[CheckpointTuple]]:
     """Read checkpoints with their values and pending writes: two bulk reads for any number of them."""
-    found_records, pending = yield from documents.read_records_and_writes(place, ids, glimpse)
-    records = {each: record.without(glimpse.without) for each, record in found_records.items()}
+    bare = yield from documents.read_records_and_writes(place, ids)
+    return (yield from _tuples(documents, place, ids, bare, ALL))
+
+
+def _tuples(
+    documents: Documents, place: Place, ids: Sequence[str], bare: Bare, glimpse: Glimpse
+) -> Steps[list[CheckpointTuple]]:
+    whole, pending = bare
+    records = {each: record.without(glimpse.without) for each, record in whole.items()}
     value_keys = [key for record in records.values() for key in place.value_keys(record)]
     apart_keys = {(each, task): place.apart_key(each, task) for each in records for task in pending[each].apart}
     values, found = yield from documents.read_immutable(value_keys, *apart_keys.values())

@@ -42,6 +42,7 @@ def put_checkpoint(
             if record.checkpoint["id"] not in (yield from documents.read_ids(place)):
                 raise
         memory.heads.put(place.head_key, store.start_read(place.head_key))
+    memory.latest.put(place.head_key, record.checkpoint["id"])
     memory.unwritten.put(place.pending_key(record.checkpoint["id"]), {})
     for write in put.body:
         memory.documents.put(write.key, write.data or b"")
