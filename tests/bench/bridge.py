@@ -1,0 +1,139 @@
+"""The bridge against plain Dapr and plain LangGraph: all of it in one run, on one daprd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from dapr_bridge.testing import ControlPlane
+from tests.bench.bridge_costs import Cost, costs_section, draw_costs, measure_costs
+from tests.bench.bridge_replay import draw_replays, measure_replays, replays_section
+from tests.bench.bridge_rig import UNITS, Load, Rig, open_rig
+from tests.bench.bridge_times import Say, Times, draw_times, measure_times, times_section
+from tests.bench.figures import Figure, Section, figures_section
+
+_CHAINS = (
+    "One node that does nothing, again and again; milliseconds for each superstep, the start of the workflow included. "
+    "The state is a counter and ballast that does not change. A plain activity carries no state at all (with 100 kB, a "
+    "history passes 4 MiB after about 40 steps and its workflow stalls); LangGraph alone writes the whole state in "
+    "each superstep."
+)
+_FANS = (
+    "As many `Send`s at once as the second column says, each a task that does nothing; milliseconds for each task, the "
+    "start of the workflow included. In unit `task` each is an activity."
+)
+_COSTS = (
+    "What one superstep adds: counted by the sidecar (state), and in its store at the end of the run (history), as the "
+    "difference between a chain and the next shorter one. A history row of zero: the whole chain is one activity."
+)
+_FAN_COSTS = "What one task of a fan-out adds, counted in the same way."
+_REPLAY = (
+    "A workflow that has run so many activities waits, its worker is replaced, and an event lets it end: the new "
+    "worker fetches the history and replays it. No graph code runs in a replay."
+)
+_AIMS = "Computed from the tables of this run; the reasons for what is missed stand at the end of the page."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What is measured.
+
+    Attributes:
+        chains: lengths of chains.
+        fans: widths of fan-outs.
+        ballasts: sizes of the state, in bytes.
+        replays: lengths of histories.
+        repeats: how often each is run.
+    """
+
+    chains: Sequence[int] = (1, 10, 100, 1000)
+    fans: Sequence[int] = (10, 100, 1000)
+    ballasts: Sequence[int] = (0, 100_000, 10_000_000)
+    replays: Sequence[int] = (10, 100, 400)
+    repeats: int = 5
+
+
+async def measure_bridge(
+    folder: Path, plane: ControlPlane, sizes: Sizes, *, plots: Path, say: Say = print
+) -> list[Section]:
+    """Measure everything, saying each figure as it comes, and draw the plots."""
+    async with open_rig(folder, plane) as rig:
+        await _warm_up(rig)
+        chains = [Load(shape="chain", goal=goal, ballast=each) for each in sizes.ballasts for goal in sizes.chains]
+        fans = [Load(shape="fan", goal=goal) for goal in sizes.fans]
+        chain_times = [await measure_times(rig, load, repeats=sizes.repeats, say=say) for load in chains]
+        fan_times = [await measure_times(rig, load, repeats=sizes.repeats, say=say) for load in fans]
+        chain_costs: list[Cost] = []
+        for ballast in sizes.ballasts:
+            chain_costs += await measure_costs(rig, [each for each in chains if each.ballast == ballast], say=say)
+        fan_costs = await measure_costs(rig, fans, say=say)
+        replays = await measure_replays(rig, sizes.replays, repeats=min(sizes.repeats, 3), say=say)
+        late = rig.late
+    draw_times(plots / "chains.svg", chain_times, x="supersteps", y="ms per superstep")
+    draw_times(plots / "fans.svg", fan_times, x="tasks at once", y="ms per task")
+    draw_costs(plots / "bytes.svg", chain_costs)
+    draw_replays(plots / "replay.svg", replays)
+    return [
+        figures_section("The bridge: aims", _AIMS, _aims(chain_times, fan_times, chain_costs, late)),
+        times_section("The bridge: chains", _CHAINS, chain_times, unit="supersteps", plot="chains.svg"),
+        times_section("The bridge: fan-outs", _FANS, fan_times, unit="tasks", plot="fans.svg"),
+        costs_section("The bridge: what a superstep costs", _COSTS, chain_costs, step="superstep", plot="bytes.svg"),
+        costs_section("The bridge: what a task costs", _FAN_COSTS, fan_costs, step="task"),
+        replays_section("The bridge: replay", _REPLAY, replays, plot="replay.svg"),
+    ]
+
+
+async def _warm_up(rig: Rig) -> None:
+    load = Load(shape="fan", goal=2)
+    await rig.plainly(load)
+    await rig.natively(load)
+    for unit in UNITS:
+        await rig.durably(load, unit)
+    rig.late.clear()
+
+
+def _aims(chains: Sequence[Times], fans: Sequence[Times], costs: Sequence[Cost], late: Sequence[float]) -> list[Figure]:
+    small = [each for each in chains if not each.load.ballast]
+    longest = max(small, key=lambda each: each.load.goal, default=None)
+    figures: list[Figure] = []
+    if longest:
+        figures = [
+            Figure(
+                what=f"unit `run` over LangGraph alone, per superstep of {longest.load}",
+                value=f"{longest.over_native()} ms",
+                aim="at most 2 ms",
+            ),
+            Figure(
+                what=f"unit `task` over a plain activity, per node of {longest.load}",
+                value=f"{longest.over_plain()} times",
+                aim="at most 1.3 times",
+            ),
+        ]
+    figures += [
+        Figure(
+            what=f"unit `task` over a plain activity, per node of {each.load}",
+            value=f"{each.over_plain()} times",
+            aim="at most 1.3 times",
+        )
+        for each in fans
+    ]
+    figures += [_flatness(costs, "state"), _flatness(costs, "history")]
+    return [
+        *figures,
+        Figure(
+            what="a caller knows the end after it",
+            value=f"{median(late) * 1e3:.0f} ms (at most {max(late) * 1e3:.0f} ms, n={len(late)})",
+            aim="not Dapr's late second",
+        ),
+    ]
+
+
+def _flatness(costs: Sequence[Cost], what: str) -> Figure:
+    found = [getattr(each, what) for each in costs]
+    return Figure(
+        what=f"bytes of {what} per superstep, over all sizes of the state and lengths of chains",
+        value=f"{min(found):,.0f} to {max(found):,.0f}" if found else "-",
+        aim="constant",
+    )

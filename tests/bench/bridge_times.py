@@ -1,0 +1,119 @@
+"""What a superstep of a chain and a task of a fan-out take: in plain Dapr, plain LangGraph, and both units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from tests.bench.bridge_rig import UNITS, Load, Rig
+from tests.bench.figures import Section
+from tests.bench.plots import Line, draw
+
+WAYS = {
+    "plain": "plain Dapr activity",
+    "native": "LangGraph, SqliteSaver",
+    "run": "unit `run`",
+    "task": "unit `task`",
+}
+
+# A message of Dapr's holds 4 MiB: an activity that carries its state stalls its workflow. LangGraph's saver writes the
+# whole state each superstep, 10 GB for a long chain of 10 MB.
+_MOST_NATIVE_BYTES = 2 << 30
+_LONG = 500
+
+Say = Callable[[str], None]
+
+
+@dataclass(kw_only=True)
+class Times:
+    """The samples of one load: seconds for each superstep or task, by way."""
+
+    load: Load
+    samples: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def add(self, way: str, seconds: float) -> None:
+        """Take in one run."""
+        self.samples.setdefault(way, []).append(seconds / self.load.goal)
+
+    def middle(self, way: str) -> float | None:
+        """Return the median in milliseconds."""
+        return median(self.samples[way]) * 1e3 if way in self.samples else None
+
+    def cell(self, way: str) -> str:
+        """Return the median with its range, in milliseconds."""
+        found = self.samples.get(way)
+        if not found:
+            return "-"
+        return f"{median(found) * 1e3:.2f} ({min(found) * 1e3:.2f} to {max(found) * 1e3:.2f})"
+
+    def over_native(self) -> str:
+        """What unit `run` takes longer than LangGraph alone, in milliseconds; run by run."""
+        pairs = zip(self.samples.get("run", []), self.samples.get("native", []), strict=False)
+        added = [(run - native) * 1e3 for run, native in pairs]
+        return f"{median(added):+.2f}" if added else "-"
+
+    def over_plain(self) -> str:
+        """Unit `task` over a plain activity, run by run."""
+        pairs = zip(self.samples.get("task", []), self.samples.get("plain", []), strict=False)
+        ratios = [task / plain for task, plain in pairs]
+        return f"{median(ratios):.2f}" if ratios else "-"
+
+
+async def measure_times(rig: Rig, load: Load, *, repeats: int, say: Say) -> Times:
+    """Run one load in every way, in turn, so that the machine's noise hits each of them."""
+    times = Times(load=load)
+    for _ in range(repeats if load.goal < _LONG else min(repeats, 3)):
+        if not load.ballast:
+            times.add("plain", await rig.plainly(load))
+        if load.ballast * load.goal < _MOST_NATIVE_BYTES:
+            times.add("native", await rig.natively(load))
+        for unit in UNITS:
+            seconds, _ = await rig.durably(load, unit)
+            times.add(unit, seconds)
+    say(f"{load}: " + ", ".join(f"{WAYS[way]} {times.cell(way)}" for way in times.samples))
+    return times
+
+
+def times_section(heading: str, text: str, found: Sequence[Times], *, unit: str, plot: str) -> Section:
+    """Return the table of one shape."""
+    columns = [
+        "state",
+        unit,
+        *(f"{name}, ms" for name in WAYS.values()),
+        "`run` less LangGraph, ms",
+        "`task` over activity",
+    ]
+    rows = [
+        [
+            size(each.load.ballast),
+            f"{each.load.goal:,}",
+            *(each.cell(way) for way in WAYS),
+            each.over_native(),
+            each.over_plain(),
+        ]
+        for each in found
+    ]
+    return Section(heading=heading, text=text, columns=columns, rows=rows, plot=plot)
+
+
+def draw_times(path: Path, found: Sequence[Times], *, x: str, y: str) -> None:
+    """Draw one panel for each size of the state."""
+    panels: dict[str, Mapping[str, Line]] = {}
+    for ballast in dict.fromkeys(each.load.ballast for each in found):
+        of_size = [each for each in found if each.load.ballast == ballast]
+        lines = {
+            name: [(each.load.goal, middle) for each in of_size if (middle := each.middle(way)) is not None]
+            for way, name in WAYS.items()
+        }
+        panels[f"state of {size(ballast)}"] = {name: line for name, line in lines.items() if line}
+    draw(path, panels, x=x, y=y)
+
+
+def size(count: int) -> str:
+    """Write a number of bytes."""
+    for unit, factor in (("MB", 1_000_000), ("kB", 1_000)):
+        if count >= factor:
+            return f"{count // factor} {unit}"
+    return f"{count} B"

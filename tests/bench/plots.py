@@ -1,0 +1,34 @@
+"""Plots of what was measured, as small SVG files that come out the same for the same figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+from matplotlib import pyplot as plt
+
+# Text stays text, and nothing in the file tells when it was drawn.
+_STYLE: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 9, "axes.grid": True}
+
+Line = Sequence[tuple[float, float]]
+
+
+def draw(path: Path, panels: Mapping[str, Mapping[str, Line]], *, x: str, y: str, log_y: bool = True) -> None:
+    """Draw one panel beside the other, each with its named lines."""
+    with mpl.rc_context(_STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), sharey=True, squeeze=False)
+        for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
+            for name, points in lines.items():
+                axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+            axis.set(title=title, xlabel=x, xscale="log", yscale="log" if log_y else "linear")
+        axes[0][0].set_ylabel(y)
+        axes[0][0].legend(fontsize=8)
+        figure.tight_layout()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="svg", metadata={"Date": None})
+        plt.close(figure)
+    path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")
