@@ -6,7 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-TINY = "--only bridge --chains 1,2 --fans 2,3 --sizes 0,1000 --replays 1,2 --repeats 1".split()
+TINY = [
+    "--only",
+    "bridge",
+    "--chains",
+    "1,2",
+    "--fans",
+    "2,3",
+    "--sizes",
+    "0,1000",
+    "--replays",
+    "1,2",
+    "--repeats",
+    "1",
+]
 
 
 def test_the_bridge_is_measured_drawn_and_written_beside_what_stands_on_the_page(tmp_path: Path) -> None:
