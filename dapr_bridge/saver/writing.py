@@ -30,7 +30,7 @@ def put_checkpoint(
     put = _Put(documents, place, record, _body(documents, place, record, values), is_fenced)
     memory, store = documents.memory, documents.store
     # LangGraph sends the last writes of a superstep and its checkpoint at once. With the writes first, no death in
-    # between costs a node; and SQLite, which has one writer, takes longer for both at once than for one after the other.
+    # between costs a node; and SQLite, which has one writer, is slower with both at once than one after the other.
     with memory.locks.hold(place.pending_key(record.parent_id or "")) as turn:
         yield turn.ready
     with memory.locks.hold(place.head_key) as turn:
