@@ -5,6 +5,7 @@ from dapr_bridge.client import DurableGraph
 from dapr_bridge.errors import (
     BridgeError,
     CallRefusedError,
+    GraphChangedError,
     GraphFailedError,
     GraphNotFoundError,
     GraphRefusedError,
@@ -32,6 +33,7 @@ __all__ = [
     "DaprSaver",
     "DaprStore",
     "DurableGraph",
+    "GraphChangedError",
     "GraphFailedError",
     "GraphNotFoundError",
     "GraphRefusedError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from dapr.ext.workflow import WorkflowActivityContext
 
 from dapr_bridge._alone import AloneAtWork, LeaseLostError
 from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH, GraphRuns
+from dapr_bridge._graph_shape import GraphShape
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import RunCall
 from dapr_bridge._wire import RunOutcome, RunRequest, TaskOutcome, TaskRequest
@@ -61,13 +62,14 @@ class GraphActivities:
     live: LiveWork
     turns: RunTurns
     alone: AloneAtWork
+    shape: GraphShape
 
     def advance(self) -> Activity:
         """Return the activity that goes on with a run, as far as its unit lets it."""
 
         async def advance_graph(ctx: WorkflowActivityContext, record: dict[str, Any]) -> dict[str, Any]:
             request = RunRequest.from_json(record)
-            call = _call(ctx, request)
+            call = replace(_call(ctx, request), shape=self.shape.fingerprint)
             stage = request.stage.checkpoint_id if request.stage else ""
             # A delivery of what came before the answers may still be alive, and knows nothing of them.
             name = f"{call.run_id}@{call.call_id if request.answers else stage}"
@@ -98,9 +100,13 @@ class GraphActivities:
             return await self.runs.advance(request, call.run_id, attempt)
 
         if_busy = request.options.get("if_busy", "raise")
-        return await _patiently(
-            lambda: self.alone.do(call.run_id, lambda: self.turns.take(call, work, if_busy=if_busy)), call
-        )
+
+        def take() -> Awaitable[RunOutcome]:
+            return self.turns.take(
+                call, work, if_busy=if_busy, check=lambda before: self.shape.refuse(request, call.run_id, before)
+            )
+
+        return await _patiently(lambda: self.alone.do(call.run_id, take), call)
 
     async def _run_task(self, request: TaskRequest, call: RunCall) -> TaskOutcome:
         def work() -> Awaitable[TaskOutcome]:

@@ -100,7 +100,7 @@ class GraphRuns:
         attempt = random.randrange(1 << 31)  # noqa: S311 - a name, not a secret
         stream = self._stream(request.run, run_id, attempt=attempt, source=request.task.id)
         config = without_checkpoint(self._config(request.run, run_id))
-        answers = await self._value(request.task.answers) if request.task.answers else {}
+        answers = await self.value(request.task.answers) if request.task.answers else {}
         task = PlannedTask(id=request.task.id, node=request.task.node, answers=answers)
         try:
             listener = stream.listener(config)
@@ -133,7 +133,7 @@ class GraphRuns:
         if is_begun:
             value = await self._answers(request, latest)
         else:
-            value = await self._unapplied(await self._value(request.input), run_id, latest)
+            value = await self._unapplied(await self.value(request.input), run_id, latest)
         stopped_at = await self._stopped_at(request, run_id, latest) if is_begun and value is None else None
         if stopped_at:
             stepper = self._stepper(request, await stream.arguments(), stream.listener(latest))
@@ -161,7 +161,7 @@ class GraphRuns:
             return None
         pending = PendingTasks.on(await self.saver.aget_tuple(latest))
         waiting = {question.id for question in pending.questions}
-        answers = {each: await self._value(given) for each, given in request.answers.items() if each in waiting}
+        answers = {each: await self.value(given) for each, given in request.answers.items() if each in waiting}
         return Command(resume=answers) if answers else None
 
     async def _unapplied(self, value: Any, run_id: str, latest: RunnableConfig) -> Any:
@@ -261,7 +261,8 @@ class GraphRuns:
         answers = await self._payload(dict(task.answers), f"{run_id}/answers/{task.id}") if task.answers else None
         return TaskOrder(id=task.id, node=task.node, answers=answers)
 
-    async def _value(self, payload: Payload) -> Any:
+    async def value(self, payload: Payload) -> Any:
+        """Rebuild a value that has travelled."""
         value = decode_kept(payload, self.saver.serde)
         return await self.saver.aget_value(value) if isinstance(value, Reference) else value
 

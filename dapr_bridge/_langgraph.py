@@ -6,7 +6,8 @@ release of LangGraph changes it.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -38,6 +39,8 @@ TASKS = "__pregel_tasks"
 """Channel of the Sends that become tasks of the next superstep, in their order."""
 
 IDLE = "__dapr_bridge_idle__"
+
+_BRANCH, _JOIN = "branch:to:", "join:"
 
 _STREAM_KEY = "__pregel_stream"
 _RUNTIME_KEY = "__pregel_runtime"
@@ -85,6 +88,35 @@ def idle_send() -> Send:
 def with_idle_node(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
     """Return a graph that knows the node of idle Sends: one that does nothing and writes nothing."""
     return graph.copy({"nodes": {**graph.nodes, IDLE: NodeBuilder().build().copy({"writers": []})}})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called:
+    """A node that is called by a channel of a `StateGraph`, at once or when others have ended too."""
+
+    node: str
+    is_next: bool
+
+
+def called_by(channel: str, value: Any) -> Called | None:
+    """Return what a channel calls by its saved value; None when it calls nothing."""
+    if channel.startswith(_BRANCH):
+        return Called(node=channel.removeprefix(_BRANCH), is_next=True)
+    if not channel.startswith(_JOIN):
+        return None
+    starts, _, node = channel.removeprefix(_JOIN).rpartition(":")
+    arrived = _arrived(value)
+    return Called(node=node, is_next=len("+".join(arrived)) == len(starts)) if arrived else None
+
+
+def after_write(channel: str, value: Any, written: Any) -> Any:
+    """Return the saved value of a channel that calls nodes once a write to it is applied."""
+    return {*_arrived(value), written} if channel.startswith(_JOIN) else written
+
+
+def _arrived(value: Any) -> Collection[str]:
+    # A join in front of a deferred node also says whether all others have ended.
+    return value[0] if isinstance(value, list | tuple) else value or ()
 
 
 def listening(config: RunnableConfig, stream: StreamProtocol) -> RunnableConfig:

@@ -17,6 +17,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 T = TypeVar("T")
 
+Check = Callable[[str], Awaitable[RunOutcome | None]]
+"""Tells why a run cannot go on with this worker's graph, or None; is handed the fingerprint of another one before."""
+
 
 class RunTurns:
     """Takes turns on threads, for one worker."""
@@ -27,7 +30,12 @@ class RunTurns:
         self._watch = RunWatch(store)
 
     async def take(
-        self, call: RunCall, work: Callable[[int], Awaitable[RunOutcome]], *, if_busy: IfBusy = "raise"
+        self,
+        call: RunCall,
+        work: Callable[[int], Awaitable[RunOutcome]],
+        *,
+        if_busy: IfBusy = "raise",
+        check: Check | None = None,
     ) -> RunOutcome:
         """Do a run's work in its turn; `work` is handed the number of the attempt.
 
@@ -41,8 +49,8 @@ class RunTurns:
                 return RunOutcome(status="busy", holder=holder)
             case Cancelled():
                 outcome = RunOutcome(status="cancelled")
-            case Claimed(attempt=attempt):
-                outcome = await self._work(call, lambda: work(attempt))
+            case Claimed() as claimed:
+                outcome = await self._work(call, lambda: self._checked(call, claimed, work, check))
         if outcome.status == "planned":
             # The run is not over: its tasks come next, and its thread stays its own.
             return outcome
@@ -66,6 +74,20 @@ class RunTurns:
                 return verdict
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    async def _checked(
+        self,
+        call: RunCall,
+        claimed: Claimed,
+        work: Callable[[int], Awaitable[RunOutcome]],
+        check: Check | None,
+    ) -> RunOutcome:
+        refusal = await check(claimed.changed_from) if check else None
+        if refusal is not None:
+            return refusal
+        if claimed.changed_from:
+            await self._claims.note_shape(call)
+        return await work(claimed.attempt)
 
     async def _work(self, call: RunCall, work: Callable[[], Awaitable[RunOutcome]]) -> RunOutcome:
         try:

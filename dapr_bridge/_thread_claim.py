@@ -23,26 +23,34 @@ _MOST_SENT_FOR = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class RunCall:
-    """One call of a run's activity, the same at each delivery.
+    """One call of a run's activity, the same at each delivery but for the worker's graph.
 
     Attributes:
         thread_id: LangGraph thread.
         run_id: the run; several calls may be one run.
         call_id: tells calls of one run apart.
         instance_id: the workflow that made the call; empty when its state cannot be asked for here.
+        shape: fingerprint of the graph that this worker has.
     """
 
     thread_id: str
     run_id: str
     call_id: str
     instance_id: str
+    shape: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
-    """The thread is the caller's; `attempt` counts the times that its run has begun or gone on."""
+    """The thread is the caller's.
+
+    Attributes:
+        attempt: counts the times that its run has begun or gone on.
+        changed_from: fingerprint of the graph by which the thread was driven until now, when it is another.
+    """
 
     attempt: int
+    changed_from: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +77,16 @@ Verdict = Claimed | Busy | Ended | Cancelled
 
 @dataclass(frozen=True, kw_only=True)
 class _Claim:
-    """What the document holds: the run that has the thread (none: empty strings), and the last ends by call."""
+    """What the document holds.
+
+    The run that has the thread (none: empty strings), the last ends by call, and the graph by which it was driven.
+    """
 
     run_id: str = ""
     instance_id: str = ""
     attempt: int = 0
     ended: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    shape: str = ""
 
     @classmethod
     def from_document(cls, document: Document | None) -> _Claim:
@@ -86,12 +98,14 @@ class _Claim:
             "instance_id": self.instance_id,
             "attempt": self.attempt,
             "ended": dict(self.ended),
+            "shape": self.shape,
         }
         return Write(key, json.dumps(record).encode(), document.etag if document else ABSENT)
 
     def taken_by(self, call: RunCall) -> _Claim:
         attempt = self.attempt + 1 if self.run_id == call.run_id else 1
-        return replace(self, run_id=call.run_id, instance_id=call.instance_id, attempt=attempt)
+        shape = self.shape or call.shape
+        return replace(self, run_id=call.run_id, instance_id=call.instance_id, attempt=attempt, shape=shape)
 
     def ended_by(self, call: RunCall, outcome: RunOutcome | None) -> _Claim:
         free = replace(self, run_id="", instance_id="", attempt=0) if self.run_id == call.run_id else self
@@ -143,6 +157,18 @@ class ThreadClaims:
 
         await arun(steps())
 
+    async def note_shape(self, call: RunCall) -> None:
+        """Note that the run goes on with the graph that this worker has."""
+        key = claim_key(call.thread_id)
+
+        def decide(found: Mapping[str, Document]) -> list[Write]:
+            claim = _Claim.from_document(found.get(key))
+            is_own = claim.run_id == call.run_id
+            return [replace(claim, shape=call.shape).to_write(key, found.get(key))] if is_own else []
+
+        await arun(self._store.update([key], decide))
+        self._sent_for.put(key, self._store.start_read(key))
+
     async def _try(self, call: RunCall, *, dead: str) -> tuple[Verdict, _Claim]:
         key, cancel = claim_key(call.thread_id), cancel_key(call.run_id)
         seen: tuple[Verdict, _Claim] = Cancelled(), _Claim()
@@ -172,5 +198,6 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
         return Cancelled()
     is_free = not claim.run_id or (dead != "" and claim.instance_id == dead)
     if is_free or claim.run_id == call.run_id:
-        return Claimed(attempt=claim.taken_by(call).attempt)
+        taken = claim.taken_by(call)
+        return Claimed(attempt=taken.attempt, changed_from="" if taken.shape == call.shape else taken.shape)
     return Busy(run_id=claim.run_id)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
-from dapr.ext.workflow import DaprWorkflowContext, when_all, when_any
+from dapr.ext.workflow import DaprWorkflowContext, TaskFailedError, when_all, when_any
 
 from dapr_bridge import _names
 from dapr_bridge._wire import Payload, RunOutcome, RunRequest, Stage, TaskOrder, TaskOutcome, TaskRequest
@@ -15,6 +16,10 @@ _NO_INPUT: Payload = {"json": None}
 
 # A history of some thousand events is replayed in milliseconds; the next instance begins with none.
 _MOST_ACTIVITIES = 500
+
+_WHILE_RELEASES_CHANGE = timedelta(seconds=1)
+_NOT_REGISTERED = "ActivityNotRegisteredError"
+_NOT_RUN = TaskOutcome(status="stale")
 
 Steps = Generator[Any, Any, RunOutcome]
 
@@ -79,19 +84,26 @@ class Drive:
     def _run_all(self, plan: RunOutcome) -> Generator[Any, Any, Sequence[TaskOutcome]]:
         at_once = self.request.config.get("max_concurrency") or len(plan.tasks)
         if len(plan.tasks) <= at_once:
-            records = yield when_all([self._start(plan, task) for task in plan.tasks])
-            return [TaskOutcome.from_json(each) for each in records]
-        return (yield from self._run_some_at_once(plan, at_once))
+            started = [self._start(plan, task) for task in plan.tasks]
+        else:
+            started = yield from self._start_some_at_once(plan, at_once)
+        try:
+            yield when_all(started)
+        except TaskFailedError:
+            if not any(map(_is_of_no_worker, started)):
+                raise
+            # This worker's graph has no such node; while releases change, the next one may have it.
+            yield self.ctx.create_timer(_WHILE_RELEASES_CHANGE)
+        return [_NOT_RUN if _is_of_no_worker(each) else TaskOutcome.from_json(each.get_result()) for each in started]
 
-    def _run_some_at_once(self, plan: RunOutcome, at_once: int) -> Generator[Any, Any, Sequence[TaskOutcome]]:
+    def _start_some_at_once(self, plan: RunOutcome, at_once: int) -> Generator[Any, Any, list[Any]]:
         started: list[Any] = []
         for task in plan.tasks:
             running = [each for each in started if not each.is_complete]
             if len(running) >= at_once:
                 yield when_any(running)
             started.append(self._start(plan, task))
-        yield when_all(started)
-        return [TaskOutcome.from_json(each.get_result()) for each in started]
+        return started
 
     def _start(self, plan: RunOutcome, task: TaskOrder) -> Any:
         order = TaskRequest(
@@ -123,6 +135,13 @@ def graph_workflow(name: str) -> Callable[[DaprWorkflowContext, dict[str, Any]],
 
 def _ids_of(plan: RunOutcome, ends: Sequence[TaskOutcome], *statuses: str) -> list[str]:
     return [task.id for task, end in zip(plan.tasks, ends, strict=True) if end.status in statuses]
+
+
+def _is_of_no_worker(task: Any) -> bool:
+    if not task.is_failed:
+        return False
+    error = task.get_exception()
+    return isinstance(error, TaskFailedError) and error.details.error_type == _NOT_REGISTERED
 
 
 def _sum_of(plan: RunOutcome, ends: Sequence[TaskOutcome]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest, decode_inline, enc
 from dapr_bridge._workflow import Drive
 from dapr_bridge.errors import (
     CallRefusedError,
+    GraphChangedError,
     GraphFailedError,
     RunCancelledError,
     ThreadBusyError,
@@ -73,6 +74,7 @@ def call_graph(
 
     Raises:
         GraphFailedError: a node failed after its own retries; the thread can be gone on with.
+        GraphChangedError: the worker's graph lacks what the run has to do next.
         ThreadBusyError: another run of the thread is going on.
         RunCancelledError: the run was cancelled with `DurableGraph.acancel`.
         UnansweredError: nobody answered in time, and `on_interrupt` has no default.
@@ -137,7 +139,8 @@ def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtoco
     if outcome.status == "refused":
         raise CallRefusedError(f"{where}: {outcome.failure.message if outcome.failure else 'the worker refused'}")
     if outcome.failure is not None:
-        raise GraphFailedError(
+        is_changed = outcome.failure.node is None and outcome.failure.error_type == GraphChangedError.__name__
+        raise (GraphChangedError if is_changed else GraphFailedError)(
             graph=request.graph,
             thread_id=request.thread_id,
             node=outcome.failure.node,

@@ -4,6 +4,7 @@ BridgeError
 |-- GraphNotFoundError        no graph of that name on this worker
 |-- GraphRefusedError         a graph uses something that cannot be kept; raised when it is registered
 |-- GraphFailedError          a node failed after its own retries; the thread can be resumed
+|   `-- GraphChangedError     the worker's graph lacks what the run has to do next; a worker that has it can resume it
 |-- UnansweredError           nobody answered in time what a run asks; its thread can be answered later
 |-- CallRefusedError          a call asks for what a durable run cannot do, or cannot do here
 |-- RunCancelledError         the run was cancelled; its thread can be gone on with
@@ -63,6 +64,13 @@ class GraphFailedError(BridgeError):
         self.task_id = task_id
         self.error_type = error_type
         self.message = message
+
+
+class GraphChangedError(GraphFailedError):
+    """A run was to go on with a graph that lacks the nodes of its next tasks; the message names them.
+
+    Nothing is lost: calling the graph again on the same thread goes on, once a worker has those nodes.
+    """
 
 
 class UnansweredError(BridgeError):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -15,7 +13,6 @@ from typing import Any, Self
 from dapr.ext.workflow import WorkflowRuntime
 from dapr.ext.workflow.logger import LoggerOptions
 from langgraph.channels import UntrackedValue
-from langgraph.channels.base import BaseChannel
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
@@ -24,6 +21,7 @@ from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork
 from dapr_bridge._events import EventBus
 from dapr_bridge._graph_runs import GraphRuns, Unit
+from dapr_bridge._graph_shape import GraphShape, fingerprint
 from dapr_bridge._langgraph import mend_sync_durability
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._workflow import graph_workflow
@@ -83,7 +81,9 @@ class GraphWorker:
         alone = AloneAtWork(leases=saver.leases, ttl=lease)
         for name, graph in self._graphs.items():
             runs = GraphRuns(graph=graph, saver=saver, unit=self.unit(name), bus=self._bus)
-            self._register(name, GraphActivities(runs=runs, live=self._live, turns=turns, alone=alone))
+            shape = GraphShape(name=name, runs=runs, fingerprint=fingerprint(graph))
+            activities = GraphActivities(runs=runs, live=self._live, turns=turns, alone=alone, shape=shape)
+            self._register(name, activities)
 
     def unit(self, name: str) -> Unit:
         """Return the unit in which a graph runs."""
@@ -101,8 +101,8 @@ class GraphWorker:
         return self._graphs[name]
 
     def fingerprints(self) -> dict[str, str]:
-        """Return a hash of each graph's shape: its nodes, what triggers them, its channels."""
-        return {name: _fingerprint(graph) for name, graph in self._graphs.items()}
+        """Return a hash of each graph's shape: its nodes, edges, channels, and subgraphs."""
+        return {name: fingerprint(graph) for name, graph in self._graphs.items()}
 
     def _register(self, name: str, activities: GraphActivities) -> None:
         self.runtime.register_activity(activities.advance(), name=_names.advance_activity(name))
@@ -161,14 +161,3 @@ def _check(name: str, graph: Pregel[Any, Any, Any, Any], *, unit: Unit) -> None:
 
 def _bind(graph: Pregel[Any, Any, Any, Any], saver: DaprSaver, store: BaseStore | None) -> Pregel[Any, Any, Any, Any]:
     return graph.copy({"checkpointer": saver, "store": graph.store or store})
-
-
-def _fingerprint(graph: Pregel[Any, Any, Any, Any]) -> str:
-    shape = {
-        "nodes": {name: sorted(map(str, node.triggers)) for name, node in graph.nodes.items()},
-        "channels": {
-            name: type(channel).__name__ if isinstance(channel, BaseChannel) else repr(channel)
-            for name, channel in graph.channels.items()
-        },
-    }
-    return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -113,6 +114,22 @@ async def test_a_delivery_that_another_has_overtaken_leaves_their_run_its_thread
         await turns.take(run, is_overtaken)
 
     assert await ThreadClaims(saver.store, is_live).claim(call("other", thread="overtaken")) == Busy(run_id="r")
+
+
+async def test_a_thread_remembers_the_graph_that_drove_it_until_another_is_noted(saver: DaprSaver) -> None:
+    claims = ThreadClaims(saver.store, is_live)
+    first = replace(call("r", thread="shapes"), shape="one")
+    changed = replace(first, shape="two")
+
+    assert await claims.claim(first) == Claimed(attempt=1)
+    for attempt in (2, 3):
+        assert await claims.claim(changed) == Claimed(attempt=attempt, changed_from="one")
+    await claims.note_shape(changed)
+    assert await claims.claim(changed) == Claimed(attempt=4)
+    await claims.release(changed, FINISHED)
+    assert await claims.claim(replace(call("s", thread="shapes"), shape="one")) == Claimed(
+        attempt=1, changed_from="two"
+    )
 
 
 async def test_a_deleted_thread_leaves_no_claim(saver: DaprSaver) -> None:

@@ -17,7 +17,16 @@ from langgraph.types import Interrupt, Send, interrupt
 
 from dapr_bridge import _langgraph
 from dapr_bridge._fan_out import FanOut
-from dapr_bridge._langgraph import NO_WRITES, StepsLeft, idle_send, listening, resuming, with_idle_node
+from dapr_bridge._langgraph import (
+    NO_WRITES,
+    Called,
+    StepsLeft,
+    called_by,
+    idle_send,
+    listening,
+    resuming,
+    with_idle_node,
+)
 from dapr_bridge._pending import PendingTasks
 from tests.kit.stepping import THREAD
 
@@ -230,3 +239,20 @@ async def test_a_graph_without_a_saver_runs_within_one_that_saves_each_superstep
     assert ended == {"words": ["in", *said * 3]}, (
         "LangGraph waits elsewhere for the checkpoints of a graph without a saver"
     )
+
+
+async def test_the_channels_that_call_a_node_are_told_by_their_names() -> None:
+    joined = chain("a", "b").add_node("c", saying("c")).add_edge(["a", "b"], "c").compile()
+
+    called = {channel: called_by(channel, None) for channel in joined.channels}
+    assert called["branch:to:b"] == Called(node="b", is_next=True), "LangGraph names the channel of an edge otherwise"
+    assert called_by("join:a+b:c", {"a", "b"}) == Called(node="c", is_next=True)
+    assert called_by("join:a+b:c", {"b"}) == Called(node="c", is_next=False)
+    assert "join:a+b:c" in joined.channels, "LangGraph names the channel of a join otherwise"
+    assert [each for each in joined.channels if called[each] is None] == [
+        "words",
+        "__start__",
+        _constants.TASKS,
+        "join:a+b:c",
+    ], "LangGraph has other channels that may call a node"
+    assert _langgraph.TASKS == _constants.TASKS, "LangGraph names the channel of its Sends otherwise"
