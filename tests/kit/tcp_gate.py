@@ -7,78 +7,119 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 _CHUNK = 1 << 16
 
 
+@dataclass(eq=False)
+class Line:
+    """One connection from end to end."""
+
+    near: socket.socket
+    far: socket.socket
+
+    def close(self) -> None:
+        """Cut it."""
+        for end in (self.near, self.far):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
 class TcpGate:
-    """Passes bytes on, until told to cut a connection that carries some of them."""
+    """Passes bytes on to a port of this machine; what passes is up to `passes_request` and `passes_answer`."""
 
-    def __init__(self, target_port: int, listener: socket.socket) -> None:
-        self.port: int = listener.getsockname()[1]
-        self.cuts = 0
+    def __init__(self, target_port: int) -> None:
         self._target_port = target_port
-        self._listener = listener
-        self._needle: bytes | None = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
         self._guard = threading.Lock()
-        self._open: set[socket.socket] = set()
-
-    def cut_at(self, needle: bytes) -> None:
-        """Cut the next connection on which a request with these bytes comes; the request does not arrive."""
-        with self._guard:
-            self._needle = needle
-
-    def serve(self) -> None:
-        """Take connections until closed."""
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target_port))
-                with self._guard:
-                    self._open |= {near, far}
-                for way in ((near, far, True), (far, near, False)):
-                    threading.Thread(target=self._pump, args=way, daemon=True).start()
+        self._open: set[Line] = set()
+        threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
         """Take no more, and cut everything."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._guard:
-            for each in list(self._open):
-                _close(each)
+            for each in self._open:
+                each.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, is_request: bool) -> None:
+    def passes_request(self, data: bytes, line: Line) -> bool:
+        """Whether bytes from the client pass; else their connection is cut."""
+        raise NotImplementedError
+
+    def passes_answer(self, line: Line) -> bool:
+        """Whether bytes from the server pass; else their connection is cut."""
+        raise NotImplementedError
+
+    def _serve(self) -> None:
         with contextlib.suppress(OSError):
-            while data := source.recv(_CHUNK):
-                if is_request and self._is_to_be_cut(data):
-                    break
-                sink.sendall(data)
-        for each in (source, sink):
-            _close(each)
-            with self._guard:
-                self._open.discard(each)
+            while True:
+                self._connect(self._listener.accept()[0])
 
-    def _is_to_be_cut(self, data: bytes) -> bool:
+    def _connect(self, near: socket.socket) -> None:
+        try:
+            line = Line(near, socket.create_connection(("127.0.0.1", self._target_port)))
+        except OSError:
+            # The server is away: so is the gate.
+            near.close()
+            return
         with self._guard:
-            if self._needle is None or self._needle not in data:
-                return False
-            self._needle = None
-            self.cuts += 1
+            self._open.add(line)
+        for pump in (self._pump_requests, self._pump_answers):
+            threading.Thread(target=pump, args=[line], daemon=True).start()
+
+    def _pump_requests(self, line: Line) -> None:
+        with contextlib.suppress(OSError):
+            while (data := line.near.recv(_CHUNK)) and self.passes_request(data, line):
+                line.far.sendall(data)
+        self._end(line)
+
+    def _pump_answers(self, line: Line) -> None:
+        with contextlib.suppress(OSError):
+            while (data := line.far.recv(_CHUNK)) and self.passes_answer(line):
+                line.near.sendall(data)
+        self._end(line)
+
+    def _end(self, line: Line) -> None:
+        line.close()
+        with self._guard:
+            self._open.discard(line)
+
+
+class CuttingGate(TcpGate):
+    """Cuts the connection that carries some bytes, once."""
+
+    def __init__(self, target_port: int) -> None:
+        super().__init__(target_port)
+        self.cuts = 0
+        self._needle: bytes | None = None
+
+    def cut_at(self, needle: bytes) -> None:
+        """Cut the next connection on which a request with these bytes comes; the request does not arrive."""
+        self._needle = needle
+
+    def passes_request(self, data: bytes, line: Line) -> bool:
+        """Whether the bytes are not those that are waited for."""
+        if self._needle is None or self._needle not in data:
             return True
+        self._needle = None
+        self.cuts += 1
+        return False
+
+    def passes_answer(self, line: Line) -> bool:
+        """All do."""
+        return True
 
 
 @contextmanager
-def tcp_gate(target_port: int) -> Iterator[TcpGate]:
+def cutting_gate(target_port: int) -> Iterator[CuttingGate]:
     """Run a gate in front of a port of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        gate = TcpGate(target_port, listener)
-        threading.Thread(target=gate.serve, daemon=True).start()
-        try:
-            yield gate
-        finally:
-            gate.close()
-
-
-def _close(one: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+    gate = CuttingGate(target_port)
+    try:
+        yield gate
+    finally:
+        gate.close()

@@ -103,7 +103,7 @@ def planned(stage: Stage, options: argparse.Namespace, judge: Judge) -> Sequence
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--kills", type=int, default=330, help="how many, over all stores (default: %(default)s)")
+    parser.add_argument("--kills", type=int, default=420, help="how many, over all stores (default: %(default)s)")
     parser.add_argument(
         "--scenes", action=argparse.BooleanOptionalAction, default=True, help="two workers with one run (default: yes)"
     )

@@ -32,6 +32,11 @@ class Moment:
         """The name without the number, nor which node it is."""
         return "in a node" if self.kind.startswith(NODE) else f"{self.side} {self.kind}"
 
+    @property
+    def sender(self) -> str:
+        """Whose request it is, that dies with it."""
+        return {"history": "daprd", "event": "client"}.get(self.kind, "worker")
+
     def __str__(self) -> str:
         return f"{self.side} {self.kind} {self.number}"
 

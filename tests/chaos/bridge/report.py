@@ -22,6 +22,7 @@ again at once. The moments are chosen, not hit by luck: every request of the wor
 proxy that knows what it is, and stops it before it arrives, or keeps back its answer, until the kill is done. *Before
 writes* is a task's writes on their way to the sidecar; *after acknowledgement* is an activity that daprd has taken for
 done while its worker does not know yet; *turn* is what the workflow has decided; *in a node* is a node that is running.
+A second proxy, before Redis and Postgres, does the same to *history*: what daprd itself saves of the workflow.
 
 | | |
 |---|---|
@@ -42,6 +43,15 @@ a second one. In a race both are held at the same kind of moment, then go on in 
 stopped there (SIGSTOP) and wakes up (SIGCONT) when the second one has ended the run, or two checkpoints farther. A
 request of a killed worker arrives when its successor has ended the run. Workers take no leases here: two may run one
 task, and what is saved first counts.
+"""
+
+_KNOWN = """## What is known to go wrong
+
+A run of `call_graph` without a `run_id` is named after its call, and with it after the workflow's clock. Dapr 1.18
+starts what a workflow's turn has asked for before it saves the turn: when daprd, the scheduler or the store dies in
+between, the turn is done again by another clock, its call is another run, and ends with `ThreadBusyError` while the first
+one goes on. With a `run_id` (an id of the workflow's own, such as `f"{ctx.instance_id}/triage"`) both are one run; the
+runs above have one, as have the desk's and those of `DurableGraph`. `test_lost_turn.py` shows both.
 """
 
 
@@ -82,6 +92,7 @@ def write_report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> s
         ["## Two kills in a run", "", *_table(pairs), ""] if pairs else [],
         [_SCENES, *_table(scenes, count="runs"), ""] if scenes else [],
         _failures(outcomes),
+        [_KNOWN],
     ]
     return "\n".join(line for part in parts for line in part)
 

@@ -20,7 +20,8 @@ from dapr_bridge._contexts import Running
 from dapr_bridge.testing import ControlPlane, Process, Sidecar, wait_until
 from tests.chaos.bridge.gateway import Gateway
 from tests.chaos.bridge.moments import NODE, Moments
-from tests.chaos.bridge.stores import STORES
+from tests.chaos.bridge.store_gate import StoreGate
+from tests.chaos.bridge.stores import STORES, Store
 from tests.chaos.bridge.worker import STORE, Post, serve
 from tests.kit.counter import FarEnd, far_end
 
@@ -76,10 +77,11 @@ class Stage(Running):
         self.name = store
         self._folder = folder
         self.moments = Moments()
-        self.store = STORES[store](folder / "store")
+        self.store: Store = STORES[store](folder / "store")
         self.plane = ControlPlane(folder / "plane")
         resources = folder / "resources"
-        self.store.write_component(resources, STORE)
+        self._store_gate = StoreGate(self.store.port, self.moments) if self.store.port else None
+        self.store.write_component(resources, STORE, self._store_gate.port if self._store_gate else 0)
         self.sidecar = Sidecar(_APP, control_plane=self.plane, resources=resources, folder=folder)
         self.workers: list[Worker] = []
         self._numbers = itertools.count(1)
@@ -91,6 +93,8 @@ class Stage(Running):
         into = self._stack.enter_context
         self.store.start()
         self._stack.callback(self.store.stop)
+        if self._store_gate:
+            self._stack.callback(self._store_gate.close)
         into(self.plane)
         into(self.sidecar)
         self.marks = into(far_end(lambda url: NodeMarks(url, self.moments)))

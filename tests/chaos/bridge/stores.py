@@ -19,9 +19,11 @@ class Store(Protocol):
 
     Attributes:
         process: its server; None when it has none.
+        port: where that listens.
     """
 
     process: Process | None
+    port: int | None
 
     def start(self) -> object:
         """Start it and wait until it answers; also after a kill."""
@@ -29,14 +31,14 @@ class Store(Protocol):
     def stop(self) -> None:
         """Stop it."""
 
-    def write_component(self, resources: Path, name: str) -> None:
-        """Write the component by which a sidecar finds it."""
+    def write_component(self, resources: Path, name: str, port: int) -> None:
+        """Write the component by which a sidecar finds it, at some port."""
 
 
 class SqliteStore:
     """A file."""
 
-    process = None
+    process = port = None
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +50,7 @@ class SqliteStore:
     def stop(self) -> None:
         """Nothing to stop."""
 
-    def write_component(self, resources: Path, name: str) -> None:
+    def write_component(self, resources: Path, name: str, port: int) -> None:
         """Write the component."""
         write_sqlite_store(resources, name, self._file, actors=True)
 
@@ -57,24 +59,24 @@ class RedisStore:
     """A Redis server that answers a write only when it is on disk: with less, a kill loses what was answered."""
 
     def __init__(self, folder: Path) -> None:
-        self._port = free_port()
+        self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
         durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(folder), *durable]
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), *durable]
         self.process = Process(command, log=folder / "redis.log")
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        ready = ["redis-cli", "-p", str(self._port), "ping"]
+        ready = ["redis-cli", "-p", str(self.port), "ping"]
         self.process.start().wait_for(lambda: _says(ready, "PONG"), what="Redis to answer")
 
     def stop(self) -> None:
         """Stop it."""
         self.process.stop()
 
-    def write_component(self, resources: Path, name: str) -> None:
+    def write_component(self, resources: Path, name: str, port: int) -> None:
         """Write the component."""
-        write_redis_store(resources, name, self._port, actors=True)
+        write_redis_store(resources, name, port, actors=True)
 
 
 class PostgresStore:
@@ -83,10 +85,10 @@ class PostgresStore:
     def __init__(self, folder: Path) -> None:
         binaries = find_binaries()
         assert binaries is not None, "postgres is missing: apt-get install postgresql"
-        self._binaries, self._port = binaries, free_port()
+        self._binaries, self.port = binaries, free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="chaos-postgres-"))
         data = str(self._folder / "data")
-        command = [str(binaries / "postgres"), "-D", data, "-p", str(self._port), "-k", str(self._folder)]
+        command = [str(binaries / "postgres"), "-D", data, "-p", str(self.port), "-k", str(self._folder)]
         self.process = Process(as_owner([*command, "-h", "127.0.0.1"]), log=folder / "postgres.log", cwd=self._folder)
         self._data = data
 
@@ -94,7 +96,7 @@ class PostgresStore:
         """Start it and wait until it answers; after a kill the last of the old server's own processes goes first."""
         if not Path(self._data).exists():
             self._create()
-        ready = [str(self._binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(self._port)]
+        ready = [str(self._binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
 
         def is_up() -> bool:
             if not self.process.is_running:
@@ -108,9 +110,9 @@ class PostgresStore:
         self.process.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def write_component(self, resources: Path, name: str) -> None:
+    def write_component(self, resources: Path, name: str, port: int) -> None:
         """Write the component."""
-        write_postgres_store(resources, name, f"postgresql://desk@127.0.0.1:{self._port}/postgres", actors=True)
+        write_postgres_store(resources, name, f"postgresql://desk@127.0.0.1:{port}/postgres", actors=True)
 
     def _create(self) -> None:
         if os.geteuid() == 0:

@@ -101,16 +101,17 @@ class Conversation:
     stage: Stage
     thread_id: str
     unit: Unit
+    workflow: str = CONVERSE
     status: str = ""
     _answered_at: dict[str, float] = field(default_factory=dict[str, float])
     _over: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def new(cls, stage: Stage, unit: Unit) -> Self:
+    def new(cls, stage: Stage, unit: Unit, *, workflow: str = CONVERSE) -> Self:
         """Return one on a new thread, whose moments are followed from now on."""
         thread_id = f"{unit}-{stage.next_number()}"
         stage.moments.follow(thread_id)
-        return cls(stage, thread_id, unit)
+        return cls(stage, thread_id, unit, workflow)
 
     def begin(self) -> None:
         """Do so in a thread of its own."""
@@ -141,7 +142,7 @@ class Conversation:
         try:
             state = client.get_workflow_state(self.thread_id)
             if state is None:
-                self.stage.client.schedule_new_workflow(CONVERSE, input=self.unit, instance_id=self.thread_id)
+                self.stage.client.schedule_new_workflow(self.workflow, input=self.unit, instance_id=self.thread_id)
                 return False
             if state.runtime_status in ENDED:
                 self.status = json.loads(state.serialized_output) if state.serialized_output else str(state)
@@ -213,7 +214,7 @@ class _Strokes:
                 break
             self._strike(blow)
             self._hold = moments.hold_next(following.moment) if following else None
-            moments.release(hold, drop=blow.victim == "worker")
+            moments.release(hold, drop=blow.victim == blow.moment.sender)
         moments.release_all()
 
     def _strike(self, blow: Blow) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from dapr_bridge import DaprSaver, GraphWorker, Unit, call_graph
 from tests.chaos.bridge.graph import build_graph
 
 STORE = "execution-state"
-CONVERSE = "converse"
+CONVERSE, CONVERSE_UNNAMED = "converse", "converse-unnamed"
+"""Workflows that talk with the graph: with a run id for each call, as is advised, and without."""
+
 UNITS: tuple[Unit, ...] = ("run", "task")
 
 
@@ -45,13 +48,24 @@ def graph_name(unit: Unit) -> str:
 
 def converse(ctx: DaprWorkflowContext, unit: Unit) -> Generator[Any, Any, str]:
     """Run the graph on the thread that is named like this workflow, and answer its questions one at a time."""
+    return (yield from _converse(ctx, unit, lambda call: f"{ctx.instance_id}/{call}"))
+
+
+def converse_unnamed(ctx: DaprWorkflowContext, unit: Unit) -> Generator[Any, Any, str]:
+    """Do so with runs that have no names of their own."""
+    return (yield from _converse(ctx, unit, lambda _: None))
+
+
+def _converse(ctx: DaprWorkflowContext, unit: Unit, name: Callable[[int], str | None]) -> Generator[Any, Any, str]:
     asked = {"graph": graph_name(unit), "thread_id": ctx.instance_id}
-    result = yield from call_graph(ctx, input={}, **asked)
-    while result.status == "interrupted":
+    result = yield from call_graph(ctx, input={}, run_id=name(0), **asked)
+    for call in itertools.count(1):
+        if result.status != "interrupted":
+            break
         question = min(result.interrupts, key=lambda each: each.value)
         ctx.set_custom_status(question.value)
         answer = yield ctx.wait_for_external_event(question.value)
-        result = yield from call_graph(ctx, input=Command(resume={question.id: answer}), **asked)
+        result = yield from call_graph(ctx, input=Command(resume={question.id: answer}), run_id=name(call), **asked)
     return result.status
 
 
@@ -75,5 +89,6 @@ async def _serve(post: Post) -> None:
             events=None,
         )
         worker.runtime.register_workflow(converse, name=CONVERSE)
+        worker.runtime.register_workflow(converse_unnamed, name=CONVERSE_UNNAMED)
         async with worker:
             await asyncio.Event().wait()

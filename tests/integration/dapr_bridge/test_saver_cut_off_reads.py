@@ -15,7 +15,7 @@ from dapr_bridge import DaprSaver
 from dapr_bridge.testing import ControlPlane, Sidecar
 from tests.kit.postgres import find_binaries, postgres
 from tests.kit.stores import POSTGRES, REDIS, redis_server, write_postgres_store, write_redis_store
-from tests.kit.tcp_gate import TcpGate, tcp_gate
+from tests.kit.tcp_gate import CuttingGate, cutting_gate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class GatedStore:
 
     name: str
     address: str
-    gate: TcpGate
+    gate: CuttingGate
 
 
 @pytest.fixture(scope="module", params=[REDIS, POSTGRES])
@@ -34,19 +34,19 @@ def gated(
     """A sidecar whose state store stands behind a gate."""
     folder: Path = tmp_path_factory.mktemp("gated")
     if request.param == REDIS:
-        with redis_server(folder) as port, tcp_gate(port) as gate:
+        with redis_server(folder) as port, cutting_gate(port) as gate:
             write_redis_store(folder / "resources", REDIS, gate.port)
             yield from _served(REDIS, folder, control_plane, gate)
         return
     binaries = find_binaries()
     assert binaries is not None, "postgres is missing: apt-get install postgresql"
-    with postgres(binaries) as url, tcp_gate(urlsplit(url).port or 0) as gate:
+    with postgres(binaries) as url, cutting_gate(urlsplit(url).port or 0) as gate:
         gated_url = url.replace(f":{urlsplit(url).port}/", f":{gate.port}/")
         write_postgres_store(folder / "resources", POSTGRES, gated_url)
         yield from _served(POSTGRES, folder, control_plane, gate)
 
 
-def _served(name: str, folder: Path, control_plane: ControlPlane, gate: TcpGate) -> Iterator[GatedStore]:
+def _served(name: str, folder: Path, control_plane: ControlPlane, gate: CuttingGate) -> Iterator[GatedStore]:
     resources = folder / "resources"
     with Sidecar("gated", control_plane=control_plane, resources=resources, folder=folder, anchored=False) as daprd:
         yield GatedStore(name=name, address=daprd.address, gate=gate)

@@ -1,0 +1,40 @@
+"""A turn of a workflow is lost after its activity has begun; the repeated turn asks for the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.bridge.judgement import Judge, Judgement
+from tests.chaos.bridge.lost_turn import lose_first_turn
+from tests.chaos.bridge.stage import Stage
+from tests.chaos.bridge.worker import CONVERSE, CONVERSE_UNNAMED
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A stage whose store's saves can be held."""
+    with Stage("redis", tmp_path_factory.mktemp("lost-turn")) as built:
+        built.wait_until_well()
+        yield built
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    """What runs are judged by."""
+    return Judge.prepare()
+
+
+def test_a_run_with_an_id_is_one_run_when_its_turn_is_lost(stage: Stage, judge: Judge) -> None:
+    assert lose_first_turn(stage, "run", judge, workflow=CONVERSE) == Judgement()
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a call without a run id is named by the workflow's clock, which is another one when its turn is repeated",
+)
+def test_a_run_without_an_id_is_one_run_when_its_turn_is_lost(stage: Stage, judge: Judge) -> None:
+    assert lose_first_turn(stage, "run", judge, workflow=CONVERSE_UNNAMED) == Judgement()
