@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import tempfile
 import threading
 import time
@@ -31,6 +32,9 @@ def main() -> int:
     """Do what the arguments say; 1 when something went wrong."""
     options = _parser().parse_args()
     campaign = Campaign(options=options, judge=Judge.prepare())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # What has begun is finished: nothing is to be left running.
+        signal.signal(number, lambda *_: campaign.stopping.set())
     with ThreadPoolExecutor(len(options.stores)) as threads:
         list(threads.map(campaign.run, options.stores))
     seconds = time.monotonic() - campaign.began
@@ -49,6 +53,7 @@ class Campaign:
     judge: Judge
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     began: float = field(default_factory=time.monotonic)
+    stopping: threading.Event = field(default_factory=threading.Event)
     _telling: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, store: str) -> None:
@@ -57,7 +62,7 @@ class Campaign:
         stage = self._raise_stage(store, folder / "0")
         try:
             for number, trial in enumerate(planned(stage, self.options, self.judge), start=1):
-                if time.monotonic() - self.began > self.options.minutes * 60:
+                if self.stopping.is_set() or time.monotonic() - self.began > self.options.minutes * 60:
                     break
                 outcome = (play_scene if isinstance(trial, Scene) else play)(trial, stage, self.judge)
                 self._tell(outcome)

@@ -49,9 +49,9 @@ _KNOWN = """## What is known to go wrong
 
 A run of `call_graph` without a `run_id` is named after its call, and with it after the workflow's clock. Dapr 1.18
 starts what a workflow's turn has asked for before it saves the turn: when daprd, the scheduler or the store dies in
-between, the turn is done again by another clock, its call is another run, and ends with `ThreadBusyError` while the first
-one goes on. With a `run_id` (an id of the workflow's own, such as `f"{ctx.instance_id}/triage"`) both are one run; the
-runs above have one, as have the desk's and those of `DurableGraph`. `test_lost_turn.py` shows both.
+between, the turn is done again by another clock, its call is another run, and ends with `ThreadBusyError` while the
+first one goes on. With a `run_id` of the workflow's own, such as `f"{ctx.instance_id}/triage"`, both are one run;
+the runs above have one, as have the desk's and those of `DurableGraph`. `test_lost_turn.py` shows both.
 """
 
 
