@@ -101,7 +101,8 @@ class GraphRuns:
         stream = self._stream(request.run, run_id, attempt=attempt, source=request.task.id)
         config = without_checkpoint(self._config(request.run, run_id))
         answers = await self.value(request.task.answers) if request.task.answers else {}
-        task = PlannedTask(id=request.task.id, node=request.task.node, answers=answers)
+        order = request.task
+        task = PlannedTask(id=order.id, node=order.node, answers=answers, is_resumed=order.is_resumed)
         try:
             listener = stream.listener(config)
             stepper = self._stepper(request.run, await stream.arguments(), listener)
@@ -259,7 +260,7 @@ class GraphRuns:
 
     async def _order(self, task: PlannedTask, run_id: str) -> TaskOrder:
         answers = await self._payload(dict(task.answers), f"{run_id}/answers/{task.id}") if task.answers else None
-        return TaskOrder(id=task.id, node=task.node, answers=answers)
+        return TaskOrder(id=task.id, node=task.node, answers=answers, is_resumed=task.is_resumed)
 
     async def value(self, payload: Payload) -> Any:
         """Rebuild a value that has travelled."""

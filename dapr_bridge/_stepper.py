@@ -33,11 +33,19 @@ _LEVEL = "|"
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedTask:
-    """A task that is to run in an activity of its own, with the answers to what it has asked."""
+    """A task that is to run in an activity of its own.
+
+    Attributes:
+        id: LangGraph's id of it.
+        node: the node that it runs.
+        answers: the answers to what it has asked.
+        is_resumed: whether the run was told to go on, and this is the superstep where it does.
+    """
 
     id: str
     node: str
     answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    is_resumed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +137,7 @@ class Stepper:
             paused=frozenset(paused),
             stopped=frozenset(stopped),
             asks_again=is_new,
+            is_resuming=is_new and head is not None and (value is None or isinstance(value, Command)),
             fans_out=self._fans_out,
         )
         ended = await self._run(
@@ -198,12 +207,13 @@ class Stepper:
         return replace(stands_at, output=waiting, interrupts=decision.waiting_for)
 
     async def _called(self, task: PlannedTask, config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
-        """Return the task's config, saying whether a subgraph with a memory of its own has begun in this superstep.
+        """Return the task's config, saying whether a subgraph with a memory of its own goes on, or is called anew.
 
-        LangGraph takes a run without input for one that goes on, and would leave out the subgraph's new input.
+        LangGraph lets it go on where a run does that was told to, whatever its input. As it takes every run without
+        input for such a one, it would leave out the input of later supersteps too.
         """
         memories = [path for path in self._memories if path.split(_LEVEL)[0] == task.node]
-        if not memories or task.answers:
+        if not memories or task.answers or task.is_resumed:
             return config
         return resuming(
             config, is_resumed=any([await self._has_begun(path, config, checkpoint_id) for path in memories])
@@ -288,6 +298,7 @@ class _Decision:
     paused: frozenset[str]
     stopped: frozenset[str]
     asks_again: bool
+    is_resuming: bool
     fans_out: bool
     checkpoint_id: str = ""
     announced: Announcement = field(default_factory=dict[str, Any])
@@ -296,6 +307,7 @@ class _Decision:
 
     def decide(self, announced: Announcement) -> bool:
         """Tell whether the loop is to stop in front of this superstep."""
+        is_resumed = self.is_resuming and not self.announced
         self.checkpoint_id, self.announced = _announced_id(announced), announced
         self.is_exhausted = announced["metadata"]["step"] + 1 > self.last_step
         if self.is_exhausted:
@@ -307,7 +319,7 @@ class _Decision:
         ready = [task for task in open_tasks if self._is_ready(task["id"], pending)]
         if len(open_tasks) == len(ready) <= 1:
             return False
-        self.tasks = tuple(self._planned(task, pending) for task in ready)
+        self.tasks = tuple(replace(self._planned(task, pending), is_resumed=is_resumed) for task in ready)
         return True
 
     @property

@@ -225,20 +225,30 @@ class TaskOrder:
         id: LangGraph's id of the task.
         node: the node that it runs.
         answers: the answers to what it has asked, by interrupt id; None when there are none.
+        is_resumed: whether the run was told to go on, and this is the superstep where it does.
     """
 
     id: str
     node: str
     answers: Payload | None = None
+    is_resumed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return what history records."""
-        return {"id": self.id, "node": self.node, **({"answers": self.answers} if self.answers else {})}
+        said: dict[str, Any] = {"id": self.id, "node": self.node}
+        if self.answers:
+            said["answers"] = self.answers
+        return {**said, "is_resumed": True} if self.is_resumed else said
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> TaskOrder:
         """Rebuild an order."""
-        return cls(id=record["id"], node=record["node"], answers=record.get("answers"))
+        return cls(
+            id=record["id"],
+            node=record["node"],
+            answers=record.get("answers"),
+            is_resumed=record.get("is_resumed", False),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph import START, StateGraph
+from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send, interrupt
 
 from tests.parity.shape import Answer, AnyGraph, Ask, GoOn, Shape, fails_times
@@ -164,6 +164,16 @@ def breakpoint_in_a_subgraph_beside_a_question() -> AnyGraph:
     return graph.compile()
 
 
+def breakpoint_beside_a_subgraph_with_its_own_memory() -> AnyGraph:
+    graph = talk("again", "beside")
+    graph.add_node("inner", _inner(checkpointer=True))
+    graph.add_edge(START, "inner")
+    graph.add_conditional_edges("inner", lambda state: END if "again" in state["words"] else "again", ["again", END])
+    graph.add_edge("again", "inner")
+    graph.add_edge("again", "beside")
+    return graph.compile(interrupt_before=["beside"])
+
+
 def _stopping_after_an_answer() -> AnyGraph:
     async def ask(_: Words) -> Words:
         return {"words": [interrupt("within?")]}
@@ -212,5 +222,6 @@ SHAPES = (
     Shape(build=breakpoint_in_a_subgraph, script=[_IN, Ask(None)]),
     Shape(build=breakpoint_in_a_subgraph_after_an_answer, script=[_IN, Answer(["yes"]), Ask(None)]),
     Shape(build=breakpoint_in_a_subgraph_beside_a_question, script=[_IN, Answer(["yes"]), GoOn(), Ask(None)]),
+    Shape(build=breakpoint_beside_a_subgraph_with_its_own_memory, script=[_IN, Ask(None), _AGAIN, Ask(None)]),
     Shape(build=recursion_limit_in_a_subgraph, script=[Ask({"words": ["in"]}, config={"recursion_limit": 6})]),
 )
