@@ -44,7 +44,9 @@ class Rig:
         log = self.folder / f"worker-{len(self.workers)}.log"
         worker = Process([sys.executable, "-m", "tests.kit.changing_worker"], log=log, env=env)
         self.workers.append(worker)
-        return worker.start().wait_for(lambda: "worker is ready" in worker.text(), what="the worker to be ready")
+        return worker.start().wait_for(
+            lambda: "worker is ready" in worker.text(), what="the worker to be ready", seconds=90
+        )
 
     def graph(self, name: str, release: str) -> DurableGraph:
         """Return a graph of a release as a client sees it."""

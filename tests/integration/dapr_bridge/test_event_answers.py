@@ -21,6 +21,9 @@ from tests.kit.counter import FarEnd, far_end
 from tests.kit.stores import write_sqlite_store
 from tests.kit.waiting_worker import EVENT, build_inquiry
 
+# On a machine with much else to do, imports alone take long.
+_TO_START = 90
+
 
 @dataclass(kw_only=True)
 class Rig:
@@ -35,7 +38,9 @@ class Rig:
     def start_worker(self) -> None:
         already = self.worker.text().count("worker is ready")
         self.worker.start().wait_for(
-            lambda: self.worker.text().count("worker is ready") > already, what="the worker to be ready"
+            lambda: self.worker.text().count("worker is ready") > already,
+            what="the worker to be ready",
+            seconds=_TO_START,
         )
 
     def start(self, **given: Any) -> str:
@@ -83,7 +88,9 @@ def rig(
         env = {**sidecar.environment(), "FAR_END": far.url, "UNIT": request.param}
         worker = Process([sys.executable, "-m", "tests.kit.waiting_worker"], log=folder / "worker.log", env=env)
         with worker, closing(DaprWorkflowClient(host="127.0.0.1", port=str(sidecar.grpc_port))) as client:
-            worker.wait_for(lambda: "worker is ready" in worker.text(), what="the worker to be ready")
+            worker.wait_for(
+                lambda: "worker is ready" in worker.text(), what="the worker to be ready", seconds=_TO_START
+            )
             yield Rig(sidecar=sidecar, worker=worker, far=far, saver=saver, client=client)
 
 
