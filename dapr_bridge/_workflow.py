@@ -32,12 +32,14 @@ class Drive:
         ctx: the workflow's context.
         request: what is asked for.
         app_id: the app that hosts the graph, when it is not this one.
+        as_child: whether to leave the run to a workflow of its own, which begins anew when its history grows.
         activities: how many activities it has asked for until now.
     """
 
     ctx: DaprWorkflowContext
     request: RunRequest
     app_id: str | None = None
+    as_child: bool = False
     activities: int = field(default=0, init=False)
 
     def steps(self) -> Steps:
@@ -54,6 +56,10 @@ class Drive:
         return (yield from self._to_end(request))
 
     def _to_end(self, request: RunRequest) -> Steps:
+        if self.as_child:
+            workflow = _names.graph_workflow(request.graph)
+            record = yield self.ctx.call_child_workflow(workflow, input=request.to_json(), app_id=self.app_id)
+            return RunOutcome.from_json(record)
         outcome = yield from self.advance(request)
         while outcome.status == "planned":
             outcome = yield from self.advance((yield from self.fan_out(outcome)))

@@ -55,6 +55,7 @@ def call_graph(
     app_id: str | None = None,
     if_busy: IfBusy = "raise",
     on_interrupt: EventWait | None = None,
+    as_child: bool = False,
 ) -> Generator[Any, Any, GraphResult]:
     """Run a graph inside a workflow: `result = yield from call_graph(ctx, "expert", question, thread_id="t-1")`.
 
@@ -71,6 +72,8 @@ def call_graph(
         if_busy: what to do while another run has the thread: raise, or wait for its end.
         on_interrupt: how to have answered what the run asks, `wait_for("event", timeout=...)`, as often as it asks. By
             default a run that asks something ends as interrupted; one that stands at a breakpoint always does.
+        as_child: whether the run is a child workflow. This one's history then grows by two events, and not by two for
+            each activity: for long runs in unit `task`, at the cost of a workflow more.
 
     Raises:
         GraphFailedError: a node failed after its own retries; the thread can be gone on with.
@@ -88,12 +91,13 @@ def call_graph(
         asked_at=ctx.current_utc_datetime.isoformat(),
         input=encode_inline(input, serde, what=f"the input of graph {graph!r}"),
         config=dict(config or {}),
-        options=_options(if_busy=if_busy, app_id=app_id),
+        # A child in another app is asked for there.
+        options=_options(if_busy=if_busy, app_id=None if as_child else app_id),
     )
     default = on_interrupt.default_answer(serde) if on_interrupt else None
     waiting = Waiting(ctx=ctx, wait=on_interrupt, request=request, default=default) if on_interrupt else None
     try:
-        outcome = yield from _run(Drive(ctx=ctx, request=request, app_id=app_id), waiting)
+        outcome = yield from _run(Drive(ctx=ctx, request=request, app_id=app_id, as_child=as_child), waiting)
     except TaskFailedError as error:
         raise GraphFailedError(
             graph=graph,

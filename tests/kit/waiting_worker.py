@@ -1,7 +1,7 @@
 """A worker process whose workflow has a graph's questions answered by events.
 
 Run as `python -m tests.kit.waiting_worker`, with the far end's URL in FAR_END, the sidecar in DAPR_GRPC_PORT, and `run`
-or `task` in UNIT.
+or `task` in UNIT. A run's own workflow begins anew after each fan-out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dapr.ext.workflow import DaprWorkflowContext, WorkflowActivityContext
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
-from dapr_bridge import DaprSaver, GraphWorker, UnansweredError, call_graph, wait_for
+from dapr_bridge import DaprSaver, GraphWorker, UnansweredError, _workflow, call_graph, wait_for
 from tests.kit.counter import leave_mark
 
 EVENT = "answered"
@@ -75,7 +75,13 @@ def inquiring(ctx: DaprWorkflowContext, given: dict[str, Any]) -> Generator[Any,
     wait = wait_for(EVENT, notify="note", **rules)
     try:
         result = yield from call_graph(
-            ctx, "inquiry", {"words": []}, thread_id=ctx.instance_id, run_id=given.get("run_id"), on_interrupt=wait
+            ctx,
+            "inquiry",
+            {"words": []},
+            thread_id=ctx.instance_id,
+            run_id=given.get("run_id"),
+            on_interrupt=wait,
+            as_child=given.get("as_child", False),
         )
     except UnansweredError as error:
         return {"unanswered": sorted(str(each.value) for each in error.interrupts), "message": str(error)}
@@ -95,6 +101,8 @@ async def main() -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     url = os.environ["FAR_END"]
+    # Hundreds of activities would take their time.
+    _workflow._MOST_ACTIVITIES = 1
 
     async def note(_: WorkflowActivityContext, record: dict[str, Any]) -> None:
         await asyncio.to_thread(leave_mark, url, f"{record['instance_id']}: {describe(record)}")

@@ -135,6 +135,26 @@ def test_questions_are_answered_one_after_the_other(rig: Rig) -> None:
     assert rig.far.counts()["twice"] - before["twice"] == 1
 
 
+def test_a_run_as_a_child_workflow_ends_in_the_same_way(rig: Rig) -> None:
+    instance = rig.start(as_child=True)
+    rig.told(instance, BOTH)
+    asked = rig.questions(instance)
+
+    rig.answer(instance, {asked["one?"]: "yes", asked["within?"]: "w"})
+    rig.told(instance, SECOND)
+    rig.answer(instance, "more")
+
+    assert in_any_order(rig.outcome(instance)) == in_any_order(ENDED)
+    own, of_child = (
+        str(rig.client.get_workflow_history(instance)),
+        str(rig.client.get_workflow_history(f"{instance}:0001")),
+    )
+    assert "inquiry:advance" not in own
+    assert "inquiry:advance" in of_child
+    # In unit `task` it has begun anew after the fan-out.
+    assert "inquiry.twice" not in of_child
+
+
 @in_one_unit
 def test_what_answers_nothing_is_refused_with_the_reason_and_the_questions_wait_on(rig: Rig) -> None:
     instance = rig.start(run_id=f"run-{uuid.uuid4()}")
