@@ -44,16 +44,11 @@ async def run(address: str, *, supersteps: int) -> None:
         client = DurableGraph(graph, name="agent", saver=saver, address=address)
         async with worker, client as agent:
             for number in (supersteps // 10, supersteps):
-                config: RunnableConfig = {
-                    "configurable": {"thread_id": f"talk-{number}"},
-                    "recursion_limit": number + 1,
-                }
-                state = await agent.ainvoke({"supersteps": number}, config, run_id=f"run-{number}")
+                limit: RunnableConfig = {"recursion_limit": number + 1}
+                state = await agent.ainvoke({"supersteps": number}, limit, run_id=f"run-{number}")
                 events, size = measure_history(address, f"run-{number}")
-                length = len("".join(state["notes"]))
-                print(
-                    f"{number} supersteps: state of {length} bytes, {events} events in Dapr's history of {size} bytes"
-                )
+                kept = len("".join(state["notes"]))
+                print(f"{number} supersteps: state of {kept} bytes, {events} events in Dapr's history of {size} bytes")
 
 
 def measure_history(address: str, run_id: str) -> tuple[int, int]:

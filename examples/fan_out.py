@@ -50,7 +50,7 @@ async def ask(address: str) -> None:
     """Run the graph on whatever workers there are, and tell who did what."""
     with DaprSaver("execution-state", address=address) as saver:
         async with DurableGraph(graph, name="reader", saver=saver, address=address) as reader:
-            state = await reader.ainvoke({"pages": 8}, {"configurable": {"thread_id": "book"}})
+            state = await reader.ainvoke({"pages": 8})
     for number, process in state["read_by"]:
         print(f"page {number} was read by process {process}")
     print("pages read by each process:", *Counter(process for _, process in state["read_by"]).values())

@@ -64,9 +64,8 @@ async def answer(address: str, *question_ids: str) -> None:
         async with DurableGraph("offer", saver=saver, address=address) as offer:
             for question_id in question_ids:
                 state = await offer.ainvoke(Command(resume={question_id: "yes"}), CONFIG)
-                print(
-                    f"process {os.getpid()} says yes to {question_id}, {len(state.get('__interrupt__', ()))} left open"
-                )
+                left = len(state.get("__interrupt__", ()))
+                print(f"process {os.getpid()} says yes to {question_id}, {left} left open")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ async def order(address: str, shop: Shop, worker: Process) -> None:
     """Run the graph, and kill its worker in the middle."""
     with DaprSaver("execution-state", address=address) as saver:
         async with DurableGraph(graph, name="order", saver=saver, address=address) as orders:
-            run = asyncio.create_task(orders.ainvoke({"shop": shop.url}, {"configurable": {"thread_id": "order-1"}}))
+            run = asyncio.create_task(orders.ainvoke({"shop": shop.url}))
             await asyncio.to_thread(shop.is_charging.wait, 60)
             print(f"The card is charged, and process {worker.pid} has not heard so: SIGKILL.")
             worker.kill()

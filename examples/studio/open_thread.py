@@ -14,10 +14,11 @@ from dapr_bridge import DaprSaver
 
 async def open_thread(name: str, graph: str, *, url: str, address: str | None = None) -> str:
     """Return the id under which Studio has the thread: its own when it is a UUID, else that of a copy."""
-    thread_id = name
-    if not is_uuid(name):
-        thread_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"thread:{name}"))
-        async with DaprSaver("execution-state", address=address) as saver:
+    thread_id = name if is_uuid(name) else str(uuid.uuid5(uuid.NAMESPACE_URL, f"thread:{name}"))
+    async with DaprSaver("execution-state", address=address) as saver:
+        if await saver.aget_tuple({"configurable": {"thread_id": name}}) is None:
+            raise LookupError(f"no thread {name!r} in the state store 'execution-state'")
+        if thread_id != name:
             await saver.acopy_thread(name, thread_id)
     async with get_client(url=url) as studio:
         metadata = {"copy_of": name} if thread_id != name else {}

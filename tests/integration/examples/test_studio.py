@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from langchain_core.runnables import RunnableConfig
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError, UnprocessableEntityError
@@ -91,23 +92,37 @@ async def test_a_thread_of_the_desk_is_listed_inspected_and_forked(
     assert await checkpoints(saver, THREAD) == before
 
 
-async def test_a_thread_whose_id_is_a_uuid_is_forked_where_it_is(
-    studio: LangGraphClient, studio_url: str, saver: DaprSaver
+async def test_a_thread_whose_id_is_a_uuid_is_forked_and_deleted_where_it_is(
+    desk: DeskStack, studio: LangGraphClient, studio_url: str, saver: DaprSaver
 ) -> None:
-    name = str(uuid.uuid4())
-    kept = order.copy({"checkpointer": saver})
-    config = {"configurable": {"thread_id": name}}
+    name, kept = str(uuid.uuid4()), order.copy({"checkpointer": saver})
+    config: RunnableConfig = {"configurable": {"thread_id": name}}
     await kept.aupdate_state(config, {"done": ["reserve"]}, as_node="reserve")
+    with pytest.raises(NotFoundError, match=f"Thread with ID {name} not found"):
+        await studio.threads.get_state(name)
 
-    assert await open_thread(name, "order", url=studio_url) == name
+    assert await open_thread(name, "order", url=studio_url, address=desk.sidecar.address) == name
     await studio.threads.update_state(name, {"done": ["charge by hand"]}, as_node="charge")
 
     state = await kept.aget_state(config)
     assert (state.values["done"], state.next) == (["reserve", "charge by hand"], ("ship",))
+    await studio.threads.delete(name)
+    assert await checkpoints(saver, name) == []
 
 
-async def test_what_the_development_server_refuses(studio: LangGraphClient) -> None:
+async def test_a_thread_that_is_opened_again_brings_along_what_is_new(
+    desk: DeskStack, studio: LangGraphClient, studio_url: str, saver: DaprSaver
+) -> None:
+    kept = order.copy({"checkpointer": saver})
+    for step in ("reserve", "charge"):
+        await kept.aupdate_state({"configurable": {"thread_id": "by/name"}}, {"done": [step]}, as_node=step)
+        thread_id = await open_thread("by/name", "order", url=studio_url, address=desk.sidecar.address)
+
+    assert (await studio.threads.get_state(thread_id))["values"]["done"] == ["reserve", "charge"]
+
+
+async def test_what_cannot_be_opened(desk: DeskStack, studio: LangGraphClient, studio_url: str) -> None:
     with pytest.raises(UnprocessableEntityError, match="Invalid thread ID: must be a UUID"):
         await studio.threads.create(thread_id=THREAD)
-    with pytest.raises(NotFoundError, match="not found"):
-        await studio.threads.get_state(str(uuid.uuid4()))
+    with pytest.raises(LookupError, match="no thread 'T-NONE/expert/1'"):
+        await open_thread("T-NONE/expert/1", "expert", url=studio_url, address=desk.sidecar.address)
