@@ -7,20 +7,24 @@ from collections import Counter
 from dapr_bridge import Unit
 from dapr_bridge.testing import wait_until
 from tests.chaos.bridge.judgement import Evidence, Judge, Judgement
-from tests.chaos.bridge.moments import Moment
+from tests.chaos.bridge.moments import NODE, Moment
 from tests.chaos.bridge.stage import Stage
 from tests.chaos.bridge.store_gate import HISTORY
 from tests.chaos.bridge.trial import Conversation
 
+BEGUN = Moment(kind=f"{NODE}open")
+ENDED = Moment(kind="acknowledgement", side="after")
+"""How far the activity is when its turn is lost."""
 
-def lose_first_turn(stage: Stage, unit: Unit, judge: Judge, *, workflow: str) -> Judgement:
-    """Kill daprd when the first turn's activity has begun and the turn is on its way to the store."""
+
+def lose_first_turn(stage: Stage, unit: Unit, judge: Judge, *, workflow: str, when: Moment = BEGUN) -> Judgement:
+    """Kill daprd when the first turn's activity is so far and the turn is still on its way to the store."""
     moments = stage.moments
     talk = Conversation.new(stage, unit, workflow=workflow)
     # The first save is of the new workflow.
     hold = moments.hold_next(Moment(kind=HISTORY, number=2))
     talk.begin()
-    wait_until(lambda: "open" in stage.marks.runs(talk.thread_id), what="the activity to begin")
+    wait_until(lambda: when in moments.seen(), what=f"the activity to be {when}")
     assert hold.is_reached
     stage.kill("daprd")
     moments.release(hold, drop=True)
