@@ -18,6 +18,7 @@ from dapr_bridge.saver.keys import cancel_key, claim_key
 from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
 _MOST_ENDED = 4
+_RUN = "of_run"
 _MOST_SENT_FOR = 10_000
 
 
@@ -62,7 +63,7 @@ class Busy:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """The very same call has ended before."""
+    """The very same call has ended before, or its run has, with a later one."""
 
     outcome: RunOutcome
 
@@ -111,8 +112,16 @@ class _Claim:
         free = replace(self, run_id="", instance_id="", attempt=0) if self.run_id == call.run_id else self
         if outcome is None or call.call_id in self.ended:
             return free
-        ended = [*self.ended.items(), (call.call_id, outcome.to_json())]
+        ended = [*self.ended.items(), (call.call_id, {**outcome.to_json(), _RUN: call.run_id})]
         return replace(free, ended=dict(ended[-_MOST_ENDED:]))
+
+    def end_of(self, call: RunCall) -> RunOutcome | None:
+        """Return how a call ended, or, of one that a worker brings up long after, its run with a later call."""
+        for call_id, record in self.ended.items():
+            is_later = record.get(_RUN) == call.run_id and _comes_after(call_id, call.call_id)
+            if call_id == call.call_id or is_later:
+                return RunOutcome.from_json(record)
+        return None
 
 
 class ThreadClaims:
@@ -192,8 +201,9 @@ def has_run(document: Document | None, run_id: str) -> bool:
 
 
 def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Verdict:
-    if call.call_id in claim.ended:
-        return Ended(outcome=RunOutcome.from_json(claim.ended[call.call_id]))
+    end = claim.end_of(call)
+    if end is not None:
+        return Ended(outcome=end)
     if is_cancelled:
         return Cancelled()
     is_free = not claim.run_id or (dead != "" and claim.instance_id == dead)
@@ -201,3 +211,11 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
         taken = claim.taken_by(call)
         return Claimed(attempt=taken.attempt, changed_from="" if taken.shape == call.shape else taken.shape)
     return Busy(run_id=claim.run_id)
+
+
+def _comes_after(call_id: str, other: str) -> bool:
+    """Whether both are calls of one request, whose workflow numbers them, and this one is the later."""
+    request, _, number = call_id.rpartition(":")
+    other_request, _, other_number = other.rpartition(":")
+    is_numbered = number.isdecimal() and other_number.isdecimal()
+    return request == other_request and is_numbered and int(number) > int(other_number)

@@ -132,6 +132,20 @@ async def test_a_thread_remembers_the_graph_that_drove_it_until_another_is_noted
     )
 
 
+async def test_a_call_that_comes_up_long_after_takes_no_thread_for_a_run_that_has_ended(saver: DaprSaver) -> None:
+    claims, fan = ThreadClaims(saver.store, is_live), "late"
+    early, last = (call("r", thread=fan, call_id=f"w:10:00:{number}") for number in (2, 11))
+    asked_anew = call("r", thread=fan, call_id="w:11:00:1")
+    for each in (early, last):
+        await claims.claim(each)
+    await claims.release(last, FINISHED)
+
+    assert await claims.claim(early) == Ended(outcome=FINISHED)
+    assert await claims.claim(call("next", thread=fan)) == Claimed(attempt=1)
+    await claims.release(call("next", thread=fan), FINISHED)
+    assert await claims.claim(asked_anew) == Claimed(attempt=1)
+
+
 async def test_a_deleted_thread_leaves_no_claim(saver: DaprSaver) -> None:
     claims = ThreadClaims(saver.store, is_live)
     await claims.claim(call("r", thread="deleted"))
