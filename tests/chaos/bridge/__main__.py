@@ -103,7 +103,7 @@ def planned(stage: Stage, options: argparse.Namespace, judge: Judge) -> Sequence
     victims = [each for each in options.victims if each != "store" or stage.store.process]
     share = options.kills // len(options.stores)
     kills = trials(stage.name, chosen, victims, share, options.seed) if share else []
-    return [*kills, *(scenes(stage.name, options.units) if options.scenes else [])]
+    return [*kills, *(scenes(stage.name, options.units, options.seed) if options.scenes else [])]
 
 
 def _parser() -> argparse.ArgumentParser:

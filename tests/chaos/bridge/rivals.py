@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import signal
 import time
 from collections import Counter
@@ -97,13 +98,15 @@ def play_scene(scene: Scene, stage: Stage, judge: Judge) -> Outcome:
     return Outcome(trial=scene, kills=cast.kills, seconds=seconds, judgement=judgement, has_come=has_come)
 
 
-def scenes(store: str, units: Sequence[Unit]) -> list[Scene]:
-    """Return all scenes on one store."""
-    return [
+def scenes(store: str, units: Sequence[Unit], seed: int) -> list[Scene]:
+    """Return all scenes on one store, in the same order for the same seed."""
+    every = [
         Scene(store=store, unit=unit, moment=moment, plot=plot)
         for unit, moment, plot in itertools.product(units, MOMENTS, PLOTS)
         if plot != LATE or not moment.kind.startswith(NODE)
     ]
+    random.Random(f"{seed}/{store}").shuffle(every)
+    return every
 
 
 class _Cast:

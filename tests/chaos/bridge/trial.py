@@ -145,7 +145,8 @@ class Conversation:
                 self.stage.client.schedule_new_workflow(self.workflow, input=self.unit, instance_id=self.thread_id)
                 return False
             if state.runtime_status in ENDED:
-                self.status = json.loads(state.serialized_output) if state.serialized_output else str(state)
+                failure = state.failure_details
+                self.status = failure.message if failure else json.loads(state.serialized_output or "null")
                 return True
             if state.serialized_custom_status:
                 self._answer(state.serialized_custom_status.strip('"'))
