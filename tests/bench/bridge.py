@@ -51,8 +51,8 @@ class Sizes:
     chains: Sequence[int] = (1, 10, 100, 1000)
     fans: Sequence[int] = (10, 100, 1000)
     ballasts: Sequence[int] = (0, 100_000, 10_000_000)
-    replays: Sequence[int] = (10, 100, 400)
-    repeats: int = 5
+    replays: Sequence[int] = (10, 100, 200)
+    repeats: int = 3
 
 
 async def measure_bridge(
