@@ -30,6 +30,7 @@ def main() -> None:
         ballasts=arguments.sizes,
         replays=arguments.replays,
         repeats=arguments.repeats,
+        longest_plain=arguments.longest_plain,
     )
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ControlPlane(Path(name) / "plane") as plane:
         folder = Path(name)
@@ -52,7 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fans", type=_numbers, default=usual.fans, help="widths of fan-outs, in tasks")
     parser.add_argument("--sizes", type=_numbers, default=usual.ballasts, help="sizes of the state, in bytes")
     parser.add_argument("--replays", type=_numbers, default=usual.replays, help="lengths of histories, in activities")
-    parser.add_argument("--repeats", type=int, default=usual.repeats, help="runs of each, at most 3 of the long ones")
+    parser.add_argument("--repeats", type=int, default=usual.repeats, help="runs of each, the long ones once")
+    parser.add_argument(
+        "--longest-plain", type=int, default=usual.longest_plain, help="longest chain of plain activities"
+    )
     parser.add_argument("--output", type=Path, default=PROJECT / "docs" / "benchmarks.md", help="where the page goes")
     return parser
 

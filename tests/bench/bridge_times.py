@@ -21,7 +21,7 @@ WAYS = {
 # A message of Dapr's holds 4 MiB: an activity that carries its state stalls its workflow. LangGraph's saver writes the
 # whole state each superstep, 10 GB for a long chain of 10 MB.
 _MOST_NATIVE_BYTES = 2 << 30
-_LONG = 500
+LONG = 500
 
 Say = Callable[[str], None]
 
@@ -61,13 +61,13 @@ class Times:
         return f"{median(ratios):.2f}" if ratios else "-"
 
 
-async def measure_times(rig: Rig, load: Load, *, repeats: int, say: Say) -> Times:
+async def measure_times(rig: Rig, load: Load, *, repeats: int, longest_plain: int, say: Say) -> Times:
     """Run one load in every way, in turn, so that the machine's noise hits each of them."""
     times = Times(load=load)
-    is_long = load.goal >= _LONG
-    for number in range(min(repeats, 3) if is_long else repeats):
-        # A plain chain of a thousand takes minutes: daprd needs the longer for a step, the longer the history is.
-        if not load.ballast and not (number and is_long and load.shape == "chain"):
+    # A plain chain of a thousand takes minutes: daprd needs the longer for a step, the longer the history is.
+    has_plain = not load.ballast and (load.shape == "fan" or load.goal <= longest_plain)
+    for _ in range(1 if load.goal >= LONG else repeats):
+        if has_plain:
             times.add("plain", await rig.plainly(load))
         if load.ballast * load.goal < _MOST_NATIVE_BYTES:
             times.add("native", await rig.natively(load))
