@@ -237,7 +237,7 @@ class StateStore:
             failed = next((item for item in items if item.error), None)
             # Whatever is missing beside the witness is missing in truth.
             if failed is None and (witness_key() in found or found.keys() >= set(keys)):
-                return found
+                return {key: found[key] for key in keys if key in found}
             pause = tries.pause()
             if pause is None:
                 what = f"{failed.key!r}: {failed.error}" if failed else f"{keys[0]!r}: it answers, and holds nothing"
