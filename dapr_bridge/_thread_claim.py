@@ -118,8 +118,7 @@ class _Claim:
     def end_of(self, call: RunCall) -> RunOutcome | None:
         """Return how a call ended, or, of one that a worker brings up long after, its run with a later call."""
         for call_id, record in self.ended.items():
-            is_later = record.get(_RUN) == call.run_id and _comes_after(call_id, call.call_id)
-            if call_id == call.call_id or is_later:
+            if call_id == call.call_id or (record.get(_RUN) == call.run_id and _is_of_the_past(call, call_id)):
                 return RunOutcome.from_json(record)
         return None
 
@@ -213,9 +212,14 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
     return Busy(run_id=claim.run_id)
 
 
-def _comes_after(call_id: str, other: str) -> bool:
-    """Whether both are calls of one request, whose workflow numbers them, and this one is the later."""
-    request, _, number = call_id.rpartition(":")
-    other_request, _, other_number = other.rpartition(":")
-    is_numbered = number.isdecimal() and other_number.isdecimal()
-    return request == other_request and is_numbered and int(number) > int(other_number)
+def _is_of_the_past(call: RunCall, ended_id: str) -> bool:
+    """Whether the workflow of a call has made the one that ended after it.
+
+    It numbers the calls of one request; a turn that was lost, and done again, has made its request anew, and later.
+    """
+    request, _, number = call.call_id.rpartition(":")
+    ended_request, _, ended_number = ended_id.rpartition(":")
+    if request == ended_request:
+        return number.isdecimal() and ended_number.isdecimal() and int(number) < int(ended_number)
+    workflow = f"{call.instance_id}:"
+    return request.startswith(workflow) and ended_request.startswith(workflow) and request < ended_request

@@ -146,6 +146,18 @@ async def test_a_call_that_comes_up_long_after_takes_no_thread_for_a_run_that_ha
     assert await claims.claim(asked_anew) == Claimed(attempt=1)
 
 
+async def test_the_call_of_a_lost_turn_takes_no_thread_after_that_of_its_repetition(saver: DaprSaver) -> None:
+    claims = ThreadClaims(saver.store, is_live)
+    lost, repeated, later = (
+        call("r", thread="lost", call_id=f"of r:2026-11-24T10:00:0{second}:1") for second in (1, 2, 3)
+    )
+    await claims.claim(repeated)
+    await claims.release(repeated, FINISHED)
+
+    assert await claims.claim(lost) == Ended(outcome=FINISHED)
+    assert await claims.claim(later) == Claimed(attempt=1)
+
+
 async def test_a_deleted_thread_leaves_no_claim(saver: DaprSaver) -> None:
     claims = ThreadClaims(saver.store, is_live)
     await claims.claim(call("r", thread="deleted"))
