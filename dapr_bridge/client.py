@@ -28,7 +28,7 @@ from dapr_bridge._call_arguments import (
     wire_config,
     wire_options,
 )
-from dapr_bridge._callbacks import reported
+from dapr_bridge._callbacks import Report, reported
 from dapr_bridge._cancellation import CancelMarks
 from dapr_bridge._events import StreamRequest, decode_event
 from dapr_bridge._nesting import Nest, NestedEnd, context_around, nest_of, run_in_task
@@ -122,6 +122,7 @@ class DurableGraph(ThreadReader):
         output_keys: str | Sequence[str] | None = None,
         interrupt_before: All | Sequence[str] | None = None,
         interrupt_after: All | Sequence[str] | None = None,
+        subgraphs: bool = False,
         version: Version = "v1",
         run_id: str | None = None,
         if_busy: IfBusy | None = None,
@@ -137,6 +138,7 @@ class DurableGraph(ThreadReader):
             output_keys: the channels of the output.
             interrupt_before: nodes to stop before.
             interrupt_after: nodes to stop after.
+            subgraphs: whether a list of what `astream` yields has the events of subgraphs.
             version: LangGraph's version of the output's shape.
             run_id: name of the run, its workflow's instance id; a name given twice is one run, also after its end.
             if_busy: in place of the graph's own `if_busy`.
@@ -157,6 +159,7 @@ class DurableGraph(ThreadReader):
                 config,
                 context=context,
                 stream_mode=stream_mode,
+                subgraphs=subgraphs,
                 version=version,
                 run_id=run_id,
                 if_busy=if_busy,
@@ -165,12 +168,14 @@ class DurableGraph(ThreadReader):
             )
             return [chunk async for chunk in chunks]
         call = self._call(config, options, context=context, run_id=run_id, if_busy=if_busy, others=others)
-        async with reported(call.config, name=self._hosted_name, given=input) as note:
+        async with reported(call.config, name=self._hosted_name, given=input) as report:
+            await report.begins(input, self._saver)
             result = await (self._run_in_task(input, call) if call.nest else self._run(input, call))
             output = presenter(self._original, version=version).output(
                 await self._value(result.output), result.interrupts
             )
-            note(output)
+            await report.ends(result, self._graph, call.options)
+            report.output = output
         return output
 
     async def arun(
@@ -237,9 +242,10 @@ class DurableGraph(ThreadReader):
             config, options, context=context, run_id=run_id, if_busy=if_busy, others=others, stream=wanted
         )
         shape = presenter(self._original, version=version, stream_mode=modes, subgraphs=subgraphs)
-        async with reported(call.config, name=self._hosted_name, given=input):
+        async with reported(call.config, name=self._hosted_name, given=input) as report:
+            await report.begins(input, self._saver)
             await subscription.start()
-            async for chunk in self._streamed(input, call, subscription, shape):
+            async for chunk in self._streamed(input, call, subscription, shape, report):
                 yield chunk
 
     async def acancel(self, run_id: str, *, timeout: timedelta = timedelta(seconds=30)) -> bool:  # noqa: ASYNC109
@@ -358,6 +364,7 @@ class DurableGraph(ThreadReader):
         call: _Call,
         subscription: EventSubscription,
         shape: Presenter,
+        report: Report,
     ) -> AsyncGenerator[Any, None]:
         arrivals, values = Arrivals(), None
         with subscription.follow(call.run_id) as inbox:
@@ -374,6 +381,7 @@ class DurableGraph(ThreadReader):
             finally:
                 outcome.cancel()
         result = self._result(request, ended)
+        await report.ends(result, self._graph, call.options)
         has_all = is_begun and arrivals.has_all(ended.events)
         if call.stream and "values" in call.stream.modes and not has_all and not result.interrupts:
             output = await self._value(result.output)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
+from langgraph.callbacks import GraphCallbackHandler, GraphInterruptEvent, GraphResumeEvent
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.pregel.protocol import PregelProtocol
@@ -155,6 +156,51 @@ async def test_callbacks_see_the_run_as_one_step(rig: ClientRig) -> None:
 
     assert noted[:2] == [("start", "chain", {"words": ["in"]}), ("end", output)]
     assert noted[2:] == [("start", "failing", {"words": []}), ("error", "GraphFailedError")]
+
+
+class Lifecycle(GraphCallbackHandler):
+    """Notes what LangGraph's handlers hear."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+
+    def on_interrupt(self, event: GraphInterruptEvent) -> None:
+        self.heard.append(("interrupt", event.status, event.checkpoint_ns, [each.value for each in event.interrupts]))
+
+    def on_resume(self, event: GraphResumeEvent) -> None:
+        self.heard.append(("resume", event.status, event.checkpoint_ns))
+
+
+@pytest.mark.parametrize("how", ["ainvoke", "astream"])
+async def test_handlers_of_the_graphs_life_hear_what_plain_langgraph_tells_them(rig: ClientRig, how: str) -> None:
+    async def use_with(graph: Any) -> list[tuple[Any, ...]]:
+        lifecycle = Lifecycle()
+        config: Any = {**on_thread(f"lifecycle-{how}"), "callbacks": [lifecycle]}
+
+        async def call(value: Any, **given: Any) -> None:
+            if how == "ainvoke":
+                await graph.ainvoke(value, config, **given)
+            else:
+                _ = [event async for event in graph.astream(value, config, **given)]
+
+        await call({"words": ["in"]}, interrupt_before=["two"])
+        await call(None, interrupt_after=["two"])
+        await call(None)
+        return lifecycle.heard
+
+    async with rig.client("chain") as durable:
+        heard = await use_with(durable)
+
+    assert heard == await use_with(plain(rig, "chain"))
+    assert [kind for kind, *_ in heard] == ["interrupt", "resume", "interrupt", "resume"]
+
+
+async def test_a_list_of_events_has_those_of_subgraphs_when_it_is_asked_for_them(rig: ClientRig) -> None:
+    async def events(graph: Any) -> Any:
+        return await graph.ainvoke({"words": ["in"]}, on_thread("listed"), stream_mode="updates", subgraphs=True)
+
+    async with rig.client("chain") as durable:
+        assert await events(durable) == await events(plain(rig, "chain"))
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
