@@ -165,11 +165,11 @@ class Calls:
         if not self.router.takes(graph, config, options):
             yield from self.native["stream"](graph, value, config, **options)
             return
-        gathered: list[Any] = []
+        modes = {"stream_mode": options.get("stream_mode") or graph.stream_mode}
         try:
-            apart(lambda: _gather(self._events(graph, value, config, options), gathered))
-        finally:
-            yield from gathered
+            yield from self.router.durable(graph).stream(value, config or {}, **{**_meaning(options), **modes})
+        except GraphFailedError as error:
+            raise self.router.as_raised(error) from error
 
     async def _run(self, graph: AnyGraph, value: Any, config: Given, options: Options) -> Any:
         try:
@@ -186,11 +186,6 @@ class Calls:
                 yield event
         except GraphFailedError as error:
             raise self.router.as_raised(error) from error
-
-
-async def _gather(events: AsyncIterator[Any], into: list[Any]) -> None:
-    async for event in events:
-        into.append(event)  # noqa: PERF401 - what came before an error counts
 
 
 def _meaning(options: Options) -> dict[str, Any]:
