@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import grpc
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowState
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -97,7 +98,7 @@ class Rig:
         """Seconds from an event to the end of a workflow with so many activities, in a worker that has to replay it."""
         name = self._name()
         await self.workflows.start(workflow, instance_id=name, record={"goal": goal})
-        while WAITING not in str(getattr(await self.workflows.state(name), "serialized_custom_status", "")):
+        while not await self._waits(name):
             await asyncio.sleep(0.05)
         await self._restart_worker()
         began = datetime.now(UTC)
@@ -106,6 +107,14 @@ class Rig:
         await asyncio.to_thread(client.raise_workflow_event, name, GO_ON)
         client.close()
         return _seconds(began, await self.workflows.end(name))
+
+    async def _waits(self, name: str) -> bool:
+        try:
+            state = await self.workflows.state(name)
+        except grpc.RpcError:
+            # daprd may read a workflow while it is saved, and says then that a part is missing.
+            return False
+        return WAITING in str(state.serialized_custom_status if state else "")
 
     async def _restart_worker(self) -> None:
         await asyncio.to_thread(self.worker.stop)
