@@ -23,6 +23,7 @@ from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork, LeaseLostError
 from dapr_bridge._cancellation import RunWatch
 from dapr_bridge._graph_runs import GraphRuns
+from dapr_bridge._graph_shape import GraphShape, fingerprint
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._wire import RunOutcome, RunRequest, TaskRequest, encode_inline
 from dapr_bridge.saver.effects import arun
@@ -132,6 +133,7 @@ def worker(saver: DaprSaver, nodes: Nodes, *, unit: Unit, lease: timedelta | Non
         live=LiveWork(),
         turns=RunTurns(saver.store, is_live),
         alone=AloneAtWork(leases=leases, ttl=lease),
+        shape=GraphShape(name="talk", runs=runs, fingerprint=fingerprint(graph)),
     )
     return Worker(saver=saver, leases=leases, runs=runs, activities=activities)
 
