@@ -15,6 +15,9 @@ from dapr_bridge.saver.store import StateStore
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
+# A call of an earlier turn that Dapr delivers once more has the thread only until it finds that its run has ended.
+_PATIENCE_WITH_OWN = 5.0
+
 T = TypeVar("T")
 
 Check = Callable[[str], Awaitable[RunOutcome | None]]
@@ -67,10 +70,13 @@ class RunTurns:
             return None
 
     async def _claim(self, call: RunCall, *, if_busy: IfBusy) -> Verdict:
-        pause = _FIRST_PAUSE
+        pause, clock = _FIRST_PAUSE, asyncio.get_running_loop().time
+        give_up_at = clock() + _PATIENCE_WITH_OWN
         while True:
             verdict = await self._claims.claim(call)
-            if not isinstance(verdict, Busy) or if_busy == "raise":
+            if not isinstance(verdict, Busy):
+                return verdict
+            if if_busy == "raise" and not (verdict.is_own and clock() < give_up_at):
                 return verdict
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)

@@ -56,9 +56,10 @@ class Claimed:
 
 @dataclass(frozen=True, kw_only=True)
 class Busy:
-    """Another run has the thread."""
+    """Another run has the thread; `is_own` tells whether the workflow of the call has made that one too."""
 
     run_id: str
+    is_own: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +210,7 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
     if is_free or claim.run_id == call.run_id:
         taken = claim.taken_by(call)
         return Claimed(attempt=taken.attempt, changed_from="" if taken.shape == call.shape else taken.shape)
-    return Busy(run_id=claim.run_id)
+    return Busy(run_id=claim.run_id, is_own=claim.instance_id == call.instance_id != "")
 
 
 def _is_of_the_past(call: RunCall, ended_id: str) -> bool:

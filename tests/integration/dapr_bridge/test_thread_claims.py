@@ -165,3 +165,19 @@ async def test_a_deleted_thread_leaves_no_claim(saver: DaprSaver) -> None:
     await saver.adelete_thread("deleted")
 
     assert await claims.claim(call("other", thread="deleted")) == Claimed(attempt=1)
+
+
+async def test_a_run_waits_a_moment_for_another_of_its_own_workflow(saver: DaprSaver) -> None:
+    claims, turns = ThreadClaims(saver.store, is_live), RunTurns(saver.store, is_live)
+    stray, following = (replace(call(run, thread="own"), instance_id="of both") for run in ("first", "second"))
+    await claims.claim(stray)
+
+    async def work(_: int) -> RunOutcome:
+        return FINISHED
+
+    waiting = asyncio.create_task(turns.take(following, work))
+    assert await turns.take(call("a stranger's", thread="own"), work) == RunOutcome(status="busy", holder="first")
+    assert not waiting.done()
+    await claims.release(stray, FINISHED)
+
+    assert await waiting == FINISHED
