@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,19 @@ def draw(path: Path, panels: Mapping[str, Mapping[str, Line]], *, x: str, y: str
     """Draw one panel beside the other, each with its named lines."""
     with mpl.rc_context(_STYLE):
         figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), sharey=True, squeeze=False)
+        # A name has its colour in every panel, also where another is missing.
+        names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
         for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
             for name, points in lines.items():
-                axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+                colour = f"C{names.index(name)}"
+                label = name.replace("`", "")
+                axis.plot(*zip(*points, strict=True), marker="o", markersize=3, color=colour, label=label)
             axis.set(title=title, xlabel=x, xscale="log", yscale="log" if log_y else "linear")
         axes[0][0].set_ylabel(y)
-        axes[0][0].legend(fontsize=8)
-        figure.tight_layout()
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        columns = min(len(labels), 2 * len(panels))
+        figure.legend(handles, labels, fontsize=8, loc="lower center", ncols=columns, frameon=False)
+        figure.tight_layout(rect=(0, 0.08 * math.ceil(len(labels) / columns), 1, 1))
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="svg", metadata={"Date": None})
         plt.close(figure)
