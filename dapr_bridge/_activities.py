@@ -15,7 +15,7 @@ from dapr_bridge._alone import AloneAtWork, LeaseLostError
 from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH, GraphRuns
 from dapr_bridge._graph_shape import GraphShape
 from dapr_bridge._run_turns import RunTurns
-from dapr_bridge._thread_claim import RunCall
+from dapr_bridge._thread_claim import Claimed, RunCall
 from dapr_bridge._wire import RunOutcome, RunRequest, TaskOutcome, TaskRequest
 from dapr_bridge.errors import RunCancelledError
 
@@ -92,12 +92,12 @@ class GraphActivities:
     async def _advance(self, request: RunRequest, call: RunCall) -> RunOutcome:
         last = 0
 
-        async def work(attempt: int) -> RunOutcome:
+        async def work(claimed: Claimed) -> RunOutcome:
             nonlocal last
-            if attempt <= last:
+            if claimed.attempt <= last:
                 raise RunCancelledError("its thread was free in the meantime: another worker has ended it, long ago")
-            last = attempt
-            return await self.runs.advance(request, call.run_id, attempt)
+            last = claimed.attempt
+            return await self.runs.advance(request, call.run_id, claimed.attempt, stood_at=claimed.stood_at)
 
         if_busy = request.options.get("if_busy", "raise")
 

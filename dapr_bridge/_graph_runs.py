@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -72,8 +72,17 @@ class GraphRuns:
         """Return the graph as a run drives it: behind the fence, unless it forks its thread at an old checkpoint."""
         return self.graph if _begins_at_checkpoint(request.config) else self._fenced
 
-    async def advance(self, request: RunRequest, run_id: str, attempt: int) -> RunOutcome:
-        """Go on with a run, and tell how far it has come."""
+    async def advance(
+        self, request: RunRequest, run_id: str, attempt: int, *, stood_at: Collection[str] = ()
+    ) -> RunOutcome:
+        """Go on with a run, and tell how far it has come.
+
+        Args:
+            request: what is asked for.
+            run_id: the run.
+            attempt: how many times it has begun or gone on.
+            stood_at: the checkpoints at which earlier calls of the run have ended, from which this one takes it on.
+        """
         stream = self._stream(request, run_id, attempt=attempt)
         if stream.refusal:
             return RunOutcome(status="refused", failure=stream.refusal)
@@ -86,7 +95,7 @@ class GraphRuns:
                 stands_at = request.stage.checkpoint_id
                 outcome = RunOutcome(status="failed", checkpoint_id=stands_at, failure=request.stage.failure)
             else:
-                outcome = await self._go_on(request, run_id, stream, addressed, latest)
+                outcome = await self._go_on(request, run_id, stream, addressed, latest, stood_at)
         except NOT_OF_THE_GRAPH:
             raise
         except Exception as error:
@@ -129,13 +138,16 @@ class GraphRuns:
         stream: RunStream,
         addressed: RunnableConfig,
         latest: RunnableConfig,
+        stood_at: Collection[str],
     ) -> RunOutcome:
         is_begun = request.stage is not None or bool(request.answers) or await self.saver.ahas_begun(run_id, latest)
         if is_begun:
             value = await self._answers(request, latest)
         else:
             value = await self._unapplied(await self.value(request.input), run_id, latest)
-        stopped_at = await self._stopped_at(request, run_id, latest) if is_begun and value is None else None
+        began_at = {*stood_at, request.stage.checkpoint_id} if request.stage else stood_at
+        may_have_stopped = is_begun and value is None
+        stopped_at = await self._stopped_at(request, run_id, latest, began_at) if may_have_stopped else None
         if stopped_at:
             stepper = self._stepper(request, await stream.arguments(), stream.listener(latest))
             output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(stopped_at).questions)
@@ -208,12 +220,14 @@ class GraphRuns:
         metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id}
         return RunnableConfig(**given, configurable=configurable, metadata=metadata)
 
-    async def _stopped_at(self, request: RunRequest, run_id: str, latest: RunnableConfig) -> CheckpointTuple | None:
+    async def _stopped_at(
+        self, request: RunRequest, run_id: str, latest: RunnableConfig, began_at: Collection[str]
+    ) -> CheckpointTuple | None:
         """Return the checkpoint at which an earlier delivery of this call stopped, and only could not say so."""
         head = await self.saver.aget_tuple(latest)
         if head is None or head.metadata.get("source") in BY_HAND or not await self.saver.ahas_begun(run_id, latest):
             return None
-        if request.stage and request.stage.checkpoint_id == head.checkpoint["id"]:
+        if head.checkpoint["id"] in began_at:
             return None
         # What was asked is asked again for whoever listens, who may not have heard it.
         heeds_questions = request.stream is None

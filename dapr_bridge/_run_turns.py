@@ -35,12 +35,12 @@ class RunTurns:
     async def take(
         self,
         call: RunCall,
-        work: Callable[[int], Awaitable[RunOutcome]],
+        work: Callable[[Claimed], Awaitable[RunOutcome]],
         *,
         if_busy: IfBusy = "raise",
         check: Check | None = None,
     ) -> RunOutcome:
-        """Do a run's work in its turn; `work` is handed the number of the attempt.
+        """Do a run's work in its turn; `work` is handed what the claim has found.
 
         A state store that is away leaves the claim as it is: the run is not over.
         """
@@ -85,7 +85,7 @@ class RunTurns:
         self,
         call: RunCall,
         claimed: Claimed,
-        work: Callable[[int], Awaitable[RunOutcome]],
+        work: Callable[[Claimed], Awaitable[RunOutcome]],
         check: Check | None,
     ) -> RunOutcome:
         refusal = await check(claimed.changed_from) if check else None
@@ -93,7 +93,7 @@ class RunTurns:
             return refusal
         if claimed.changed_from:
             await self._claims.note_shape(call)
-        return await work(claimed.attempt)
+        return await work(claimed)
 
     async def _work(self, call: RunCall, work: Callable[[], Awaitable[RunOutcome]]) -> RunOutcome:
         try:

@@ -48,10 +48,12 @@ class Claimed:
     Attributes:
         attempt: counts the times that its run has begun or gone on.
         changed_from: fingerprint of the graph by which the thread was driven until now, when it is another.
+        stood_at: the checkpoints at which earlier calls of the same run have ended.
     """
 
     attempt: int
     changed_from: str = ""
+    stood_at: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,10 @@ class _Claim:
             if call_id == call.call_id or (record.get(_RUN) == call.run_id and _is_of_the_past(call, call_id)):
                 return RunOutcome.from_json(record)
         return None
+
+    def ends_of(self, run_id: str) -> frozenset[str]:
+        """Return the checkpoints at which calls of a run have ended."""
+        return frozenset(record["checkpoint_id"] for record in self.ended.values() if record.get(_RUN) == run_id)
 
 
 class ThreadClaims:
@@ -209,7 +215,8 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
     is_free = not claim.run_id or (dead != "" and claim.instance_id == dead)
     if is_free or claim.run_id == call.run_id:
         taken = claim.taken_by(call)
-        return Claimed(attempt=taken.attempt, changed_from="" if taken.shape == call.shape else taken.shape)
+        changed_from = "" if taken.shape == call.shape else taken.shape
+        return Claimed(attempt=taken.attempt, changed_from=changed_from, stood_at=claim.ends_of(call.run_id))
     return Busy(run_id=claim.run_id, is_own=claim.instance_id == call.instance_id != "")
 
 

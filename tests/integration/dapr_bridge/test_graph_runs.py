@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
+from collections.abc import Collection
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -56,7 +57,7 @@ class Rig:
     def config(self, run_id: str) -> RunnableConfig:
         return {"configurable": {"thread_id": self._thread_id}, "metadata": {RUN_METADATA: run_id}}
 
-    async def deliver(self, run_id: str, value: Any) -> RunOutcome:
+    async def deliver(self, run_id: str, value: Any, *, stood_at: Collection[str] = ()) -> RunOutcome:
         request = RunRequest(
             graph="asks",
             thread_id=self._thread_id,
@@ -65,7 +66,7 @@ class Rig:
             input=encode_inline(value, self._saver.serde, what="the input"),
             config={},
         )
-        return await self._runs.advance(request, run_id, 1)
+        return await self._runs.advance(request, run_id, 1, stood_at=stood_at)
 
 
 @pytest.mark.parametrize("unit", ["run", "task"])
@@ -140,3 +141,16 @@ async def test_a_call_that_stopped_and_is_delivered_again_goes_no_further(
         stopped = await rig.deliver("second", None)
         assert await rig.deliver("second", None) == stopped
         assert runs.total() > len(before_it)
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+async def test_a_later_call_of_the_same_run_goes_on_from_the_breakpoint(unit: Unit, stores_sidecar: Sidecar) -> None:
+    runs: Counter[str] = Counter()
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=counted(runs, interrupt_after="*"), thread_id="one-run")
+
+        first = await rig.deliver("run", {"words": []})
+        second = await rig.deliver("run", None, stood_at=[first.checkpoint_id])
+        assert await rig.deliver("run", None, stood_at=[first.checkpoint_id]) == second
+
+    assert runs == {"first": 1, "middle": 1}

@@ -17,6 +17,7 @@ from dapr_bridge.testing import Sidecar
 pytestmark = pytest.mark.anyio
 
 FINISHED = RunOutcome(status="finished", checkpoint_id="c", output={"json": 1})
+ENDS = frozenset({"c"})
 
 
 @pytest.fixture(params=["sqlite-state", "redis-state"])
@@ -82,13 +83,13 @@ async def test_of_two_deliveries_of_one_call_the_slower_one_answers_as_the_faste
     here, there = RunTurns(saver.store, is_live), RunTurns(saver.store, is_live)
     may_end, is_first, has_begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def fast(_: int) -> RunOutcome:
+    async def fast(_: Claimed) -> RunOutcome:
         is_first.set()
         await may_end.wait()
         return FINISHED
 
-    async def slow(attempt: int) -> RunOutcome:
-        assert attempt == 2
+    async def slow(claimed: Claimed) -> RunOutcome:
+        assert claimed == Claimed(attempt=2)
         has_begun.set()
         await asyncio.Event().wait()
         return RunOutcome(status="failed")
@@ -107,7 +108,7 @@ async def test_of_two_deliveries_of_one_call_the_slower_one_answers_as_the_faste
 async def test_a_delivery_that_another_has_overtaken_leaves_their_run_its_thread(saver: DaprSaver) -> None:
     turns, run = RunTurns(saver.store, is_live), call("r", thread="overtaken")
 
-    async def is_overtaken(_: int) -> RunOutcome:
+    async def is_overtaken(_: Claimed) -> RunOutcome:
         raise StaleWriterError(thread_id="overtaken", namespace="", parent="a", latest="b")
 
     with pytest.raises(StaleWriterError):
@@ -143,7 +144,7 @@ async def test_a_call_that_comes_up_long_after_takes_no_thread_for_a_run_that_ha
     assert await claims.claim(early) == Ended(outcome=FINISHED)
     assert await claims.claim(call("next", thread=fan)) == Claimed(attempt=1)
     await claims.release(call("next", thread=fan), FINISHED)
-    assert await claims.claim(asked_anew) == Claimed(attempt=1)
+    assert await claims.claim(asked_anew) == Claimed(attempt=1, stood_at=ENDS)
 
 
 async def test_the_call_of_a_lost_turn_takes_no_thread_after_that_of_its_repetition(saver: DaprSaver) -> None:
@@ -155,7 +156,7 @@ async def test_the_call_of_a_lost_turn_takes_no_thread_after_that_of_its_repetit
     await claims.release(repeated, FINISHED)
 
     assert await claims.claim(lost) == Ended(outcome=FINISHED)
-    assert await claims.claim(later) == Claimed(attempt=1)
+    assert await claims.claim(later) == Claimed(attempt=1, stood_at=ENDS)
 
 
 async def test_a_deleted_thread_leaves_no_claim(saver: DaprSaver) -> None:
@@ -172,7 +173,7 @@ async def test_a_run_waits_a_moment_for_another_of_its_own_workflow(saver: DaprS
     stray, following = (replace(call(run, thread="own"), instance_id="of both") for run in ("first", "second"))
     await claims.claim(stray)
 
-    async def work(_: int) -> RunOutcome:
+    async def work(_: Claimed) -> RunOutcome:
         return FINISHED
 
     waiting = asyncio.create_task(turns.take(following, work))
@@ -181,3 +182,12 @@ async def test_a_run_waits_a_moment_for_another_of_its_own_workflow(saver: DaprS
     await claims.release(stray, FINISHED)
 
     assert await waiting == FINISHED
+
+
+async def test_a_later_call_of_a_run_is_told_where_the_earlier_one_has_ended(saver: DaprSaver) -> None:
+    claims = ThreadClaims(saver.store, is_live)
+    first, second = (call("r", thread="later", call_id=each) for each in ("of one workflow:1", "of another:1"))
+    await claims.claim(first)
+    await claims.release(first, FINISHED)
+
+    assert await claims.claim(second) == Claimed(attempt=1, stood_at=ENDS)
