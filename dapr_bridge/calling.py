@@ -109,13 +109,17 @@ def call_graph(
         ) from error
     result = to_result(request, outcome, serde)
     if on_interrupt and result.interrupts:
-        raise UnansweredError(
-            f"graph {graph!r}, thread {thread_id!r}: no event {on_interrupt.event!r} has answered "
-            f"{result.interrupts[0].id!r} within {on_interrupt.timeout}; a call with Command(resume={{id: answer}}) "
-            "goes on",
-            interrupts=result.interrupts,
-        )
+        raise _unanswered(graph, result, on_interrupt)
     return result
+
+
+def _unanswered(graph: str, result: GraphResult, wait: EventWait) -> UnansweredError:
+    first = result.interrupts[0].id
+    return UnansweredError(
+        f"graph {graph!r}, thread {result.thread_id!r}: no event {wait.event!r} has answered {first!r} within "
+        f"{wait.timeout}; a call with Command(resume={{id: answer}}) goes on",
+        interrupts=result.interrupts,
+    )
 
 
 def _run(drive: Drive, waiting: Waiting | None) -> Generator[Any, Any, RunOutcome]:

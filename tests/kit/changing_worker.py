@@ -11,8 +11,6 @@ import asyncio
 import logging
 import operator
 import os
-import signal
-import sys
 from collections.abc import Generator
 from typing import Annotated, Any, TypedDict
 
@@ -22,6 +20,7 @@ from langgraph.types import interrupt
 
 from dapr_bridge import DaprSaver, GraphChangedError, GraphWorker, call_graph
 from tests.kit.counter import leave_mark
+from tests.kit.serving import serve_until_stopped
 
 
 class State(TypedDict, total=False):
@@ -94,17 +93,12 @@ def patient(ctx: DaprWorkflowContext, _: Any) -> Generator[Any, Any, dict[str, A
 async def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     unit = "task" if os.environ.get("UNIT") == "task" else "run"
     graphs = build_graphs(os.environ["FAR_END"], os.environ["RELEASE"])
     with DaprSaver("execution-state") as saver:
         worker = GraphWorker(graphs=graphs, saver=saver, unit=unit, events=None)
         worker.runtime.register_workflow(patient, name="patient")
-        async with worker:
-            sys.stdout.write("worker is ready\n")
-            sys.stdout.flush()
-            await stopping.wait()
+        await serve_until_stopped(worker)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ import asyncio
 import logging
 import operator
 import os
-import signal
-import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
@@ -27,6 +25,7 @@ from pydantic import BaseModel
 
 from dapr_bridge import DaprSaver, GraphWorker, RunCancelledError, call_graph
 from tests.kit.counter import leave_mark
+from tests.kit.serving import serve_until_stopped
 
 
 class State(TypedDict, total=False):
@@ -229,17 +228,12 @@ def calling(ctx: DaprWorkflowContext, thread_id: str) -> Generator[Any, Any, str
 async def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     with DaprSaver("execution-state") as saver:
         graphs = build_graphs(os.environ["FAR_END"])
         events = os.environ.get("EVENTS", "message-pubsub") or None
         worker = GraphWorker(graphs=graphs, saver=saver, events=events)
         worker.runtime.register_workflow(calling, name="calling")
-        async with worker:
-            sys.stdout.write("worker is ready\n")
-            sys.stdout.flush()
-            await stopping.wait()
+        await serve_until_stopped(worker)
 
 
 if __name__ == "__main__":

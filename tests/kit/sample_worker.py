@@ -10,8 +10,6 @@ import asyncio
 import logging
 import operator
 import os
-import signal
-import sys
 from collections.abc import Generator
 from typing import Annotated, Any, TypedDict
 
@@ -21,6 +19,7 @@ from langgraph.types import Send, interrupt
 
 from dapr_bridge import DaprSaver, GraphFailedError, GraphWorker, call_graph
 from tests.kit.counter import leave_mark
+from tests.kit.serving import serve_until_stopped
 
 
 class State(TypedDict, total=False):
@@ -99,8 +98,6 @@ def retrying(ctx: DaprWorkflowContext, thread_id: str) -> Generator[Any, Any, di
 async def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     url = os.environ["FAR_END"]
     with DaprSaver(os.environ.get("STORE", "execution-state")) as saver:
         worker = GraphWorker(
@@ -109,10 +106,7 @@ async def main() -> None:
             unit="task" if os.environ.get("UNIT") == "task" else "run",
         )
         worker.runtime.register_workflow(retrying, name="retrying")
-        async with worker:
-            sys.stdout.write("worker is ready\n")
-            sys.stdout.flush()
-            await stopping.wait()
+        await serve_until_stopped(worker)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ import asyncio
 import logging
 import operator
 import os
-import signal
-import sys
 from collections.abc import Generator
 from datetime import timedelta
 from typing import Annotated, Any, TypedDict
@@ -22,6 +20,7 @@ from langgraph.types import interrupt
 
 from dapr_bridge import DaprSaver, GraphWorker, UnansweredError, _workflow, call_graph, wait_for
 from tests.kit.counter import leave_mark
+from tests.kit.serving import serve_until_stopped
 
 EVENT = "answered"
 
@@ -98,8 +97,6 @@ def describe(record: dict[str, Any]) -> str:
 async def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     url = os.environ["FAR_END"]
     # Hundreds of activities would take their time.
     _workflow._MOST_ACTIVITIES = 1
@@ -112,10 +109,7 @@ async def main() -> None:
         worker = GraphWorker(graphs={"inquiry": build_inquiry(url)}, saver=saver, unit=unit, events=None)
         worker.runtime.register_workflow(inquiring, name="inquiring")
         worker.runtime.register_activity(note, name="note")
-        async with worker:
-            sys.stdout.write("worker is ready\n")
-            sys.stdout.flush()
-            await stopping.wait()
+        await serve_until_stopped(worker)
 
 
 if __name__ == "__main__":
