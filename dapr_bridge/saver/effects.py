@@ -138,6 +138,11 @@ class Queues(Generic[T]):
         with self._guard:
             self._waiting.setdefault(name, []).append(item)
 
+    def has(self, name: str) -> bool:
+        """Tell whether anything waits."""
+        with self._guard:
+            return name in self._waiting
+
     def take(self, name: str, most: int) -> list[T]:
         """Take what has waited longest."""
         with self._guard:

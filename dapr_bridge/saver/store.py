@@ -42,6 +42,8 @@ _WHOLE, _PARTS = b"\x00", b"\x01"
 _BULK_PARALLELISM = 10
 _KEYS_AT_ONCE = 500
 _FIRST_WRITE = common_v1.StateOptions(concurrency=common_v1.StateOptions.CONCURRENCY_FIRST_WRITE)
+# Tested on these: all of a transaction is written or nothing, and "must not exist" is kept in it. Not so on Redis.
+_WHOLE_TRANSACTIONS = frozenset({"state.sqlite", "state.postgresql"})
 ABSENT = ""
 """The guard of a write that must create its key."""
 
@@ -105,6 +107,7 @@ class StateStore:
     def __post_init__(self) -> None:
         self._calls = SidecarCalls(self.address, self.patience)
         self._stub = self._calls.stub
+        self._is_whole: bool | None = None
 
     def close(self) -> None:
         """Close the connection to the sidecar."""
@@ -131,6 +134,28 @@ class StateStore:
             if not (yield from send(list(run))):
                 return False
         return True
+
+    def write_at_once(self, writes: Sequence[Write]) -> Steps[bool]:
+        """Write documents in one transaction, with creations among the rest; for stores that `has_whole_transactions`.
+
+        Returns:
+            Whether they were written. False: none was; a guard may have failed, or they are too large for one message.
+        """
+        items = [item for write in writes for item in _items(write)]
+        if sum(item.size for item in items) > MESSAGE_BYTES:
+            return False
+        return (yield from self._send(items))
+
+    def has_whole_transactions(self) -> Steps[bool]:
+        """Tell whether the store is known to write all of a transaction or nothing; it is asked for once."""
+        if self._is_whole is None:
+            try:
+                answer = yield from self._calls.call(self._stub.GetMetadata, api_v1.GetMetadataRequest())
+            except grpc.RpcError as error:
+                raise _refused(self.name, "to say what it is", error) from error
+            kinds = {each.name: each.type for each in answer.registered_components}
+            self._is_whole = kinds.get(self.name) in _WHOLE_TRANSACTIONS
+        return self._is_whole
 
     def start_read(self, key: str) -> Awaited:
         """Send for one document without waiting; `finish_read` takes the answer."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dapr_bridge.saver.documents import Documents, Place, TaskPut, guard_of
-from dapr_bridge.saver.effects import Steps
+from dapr_bridge.saver.effects import Pause, Steps
 from dapr_bridge.saver.records import INPUT_TASK, make_task_writes
 from dapr_bridge.saver.store import Document, Write
 
@@ -15,6 +15,9 @@ from dapr_bridge.saver.store import Document, Write
 _MOST_TOGETHER = 16 * 1024
 
 _MOST_AT_ONCE = 128
+
+# LangGraph sends the last writes of a superstep and its checkpoint within a few turns of the event loop.
+_TURNS_FOR_A_CHECKPOINT = 4
 
 
 def put_writes(
@@ -37,6 +40,8 @@ def put_writes(
     pending_key = place.pending_key(checkpoint_id)
     memory.task_puts.join(pending_key, put)
     try:
+        for _ in range(_TURNS_FOR_A_CHECKPOINT):
+            yield Pause(0)
         with memory.locks.hold(pending_key) as turn:
             yield turn.ready
             # Whoever had the lock before may have saved these writes with its own.
@@ -57,6 +62,33 @@ def _save_with_others(documents: Documents, pending_key: str, put: TaskPut) -> S
     yield from documents.store.update(save.keys, save.decide, expected=expected)
     for each in puts:
         each.is_done = True
+
+
+def can_go_together(documents: Documents, pending_key: str) -> Steps[bool]:
+    """Tell whether writes on a checkpoint that this saver has just put wait, and can be saved with the next one."""
+    memory = documents.memory
+    if not memory.task_puts.has(pending_key) or memory.unwritten.look(pending_key) is None:
+        return False
+    return (yield from documents.store.has_whole_transactions())
+
+
+def put_with_waiting_writes(
+    documents: Documents, pending_key: str, decide: Callable[[], Sequence[Write]]
+) -> Steps[bool]:
+    """Save a checkpoint in one transaction with the writes of the superstep that leads to it, which wait to be saved.
+
+    Tells whether it was done; if not, the writes are saved by themselves. Only where `can_go_together` has said so, and
+    for a caller that has the lock of the writes.
+    """
+    memory = documents.memory
+    memory.unwritten.take(pending_key)
+    waiting = memory.task_puts.take(pending_key, _MOST_AT_ONCE)
+    writes = _Save(documents, pending_key, waiting).decide({})
+    if not (yield from documents.store.write_at_once([*writes, *decide()])):
+        return False
+    for each in waiting:
+        each.is_done = True
+    return True
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 
 from dapr_bridge._names import RUN_METADATA
 from dapr_bridge.errors import StaleWriterError
-from dapr_bridge.saver import keys
+from dapr_bridge.saver import keys, tasks
 from dapr_bridge.saver.documents import Documents, Place, guard_of
 from dapr_bridge.saver.effects import Steps
 from dapr_bridge.saver.heads import Head
@@ -28,28 +28,58 @@ def put_checkpoint(
         StaleWriterError: `is_fenced`, and the head is neither the checkpoint's parent nor beyond this very checkpoint.
     """
     put = _Put(documents, place, record, _body(documents, place, record, values), is_fenced)
-    memory, store = documents.memory, documents.store
-    # LangGraph sends the last writes of a superstep and its checkpoint at once. With the writes first, no death in
-    # between costs a node; and SQLite, which has one writer, is slower with both at once than one after the other.
-    with memory.locks.hold(place.pending_key(record.parent_id or "")) as turn:
+    memory = documents.memory
+    # LangGraph sends a superstep's last writes and its checkpoint at the same time. Together, or with the writes first,
+    # no death in between costs a node.
+    with memory.locks.hold(put.parent_key) as turn:
         yield turn.ready
-    with memory.locks.hold(place.head_key) as turn:
-        yield turn.ready
-        sent_for = memory.heads.take(place.head_key)
-        expected = (yield from store.finish_read(place.head_key, sent_for)) if sent_for else {}
-        # What was sent for may be out of date: it lets a put pass, and never refuses one.
-        is_of_use = bool(expected) and not put.is_stale(documents.head(expected.get(place.head_key)))
-        try:
-            yield from store.update(put.keys, put.decide, expected=expected if is_of_use else None)
-        except StaleWriterError:
-            # Put long ago, and its id is in a chunk by now.
-            if record.checkpoint["id"] not in (yield from documents.read_ids(place)):
-                raise
-        memory.heads.put(place.head_key, store.start_read(place.head_key))
+        can_go_together = yield from tasks.can_go_together(documents, put.parent_key)
+        is_done = can_go_together and (yield from _put_with_writes(put))
+    if not is_done:
+        yield from _put_alone(put)
     memory.latest.put(place.head_key, record.checkpoint["id"])
     memory.unwritten.put(place.pending_key(record.checkpoint["id"]), {})
     for write in put.body:
         memory.documents.put(write.key, write.data or b"")
+
+
+def _put_with_writes(put: _Put) -> Steps[bool]:
+    documents, place = put.documents, put.place
+    with documents.memory.locks.hold(place.head_key) as turn:
+        yield turn.ready
+        expected = yield from _sent_for(put)
+        if not expected:
+            return False
+        is_done = yield from tasks.put_with_waiting_writes(documents, put.parent_key, lambda: put.decide(expected))
+        documents.memory.heads.put(place.head_key, documents.store.start_read(place.head_key))
+        return is_done
+
+
+def _put_alone(put: _Put) -> Steps[None]:
+    documents, place = put.documents, put.place
+    with documents.memory.locks.hold(put.parent_key) as turn:
+        yield turn.ready
+    with documents.memory.locks.hold(place.head_key) as turn:
+        yield turn.ready
+        expected = yield from _sent_for(put)
+        try:
+            yield from documents.store.update(put.keys, put.decide, expected=expected)
+        except StaleWriterError:
+            # Put long ago, and its id is in a chunk by now.
+            if put.record.checkpoint["id"] not in (yield from documents.read_ids(place)):
+                raise
+        documents.memory.heads.put(place.head_key, documents.store.start_read(place.head_key))
+
+
+def _sent_for(put: _Put) -> Steps[dict[str, Document] | None]:
+    """Return the head that was sent for, if it is of use: it lets a put pass, and never refuses one.
+
+    It may be out of date.
+    """
+    documents, key = put.documents, put.place.head_key
+    sent_for = documents.memory.heads.take(key)
+    expected = (yield from documents.store.finish_read(key, sent_for)) if sent_for else {}
+    return expected if expected and not put.is_stale(documents.head(expected.get(key))) else None
 
 
 def put_payload(documents: Documents, name: str, value: Any) -> Steps[None]:
@@ -101,6 +131,11 @@ class _Put:
     record: CheckpointRecord
     body: Sequence[Write]
     is_fenced: bool
+
+    @property
+    def parent_key(self) -> str:
+        """Key of the writes on the checkpoint that this one follows."""
+        return self.place.pending_key(self.record.parent_id or "")
 
     @property
     def keys(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 import threading
 from collections.abc import Iterator
@@ -84,6 +85,32 @@ def test_a_stale_writer_is_told_who_is_where(saver: DaprSaver) -> None:
     error = caught.value
     assert (error.thread_id, error.namespace, error.parent, error.latest) == ("stale", "", id_of(first), id_of(second))
     assert caught_first.value.parent is None
+
+
+async def test_a_late_worker_that_saves_its_writes_with_its_checkpoint_changes_nothing(
+    saver: DaprSaver, stores_sidecar: Sidecar
+) -> None:
+    async def end_superstep(worker: DaprSaver, parent: RunnableConfig, word: str) -> RunnableConfig:
+        # As LangGraph does: both at once.
+        _, child = await asyncio.gather(
+            worker.aput_writes(parent, [("words", word), ("words", word)], "task"),
+            worker.aput(parent, empty_checkpoint(), {}, {}),
+        )
+        return child
+
+    late = saver.fenced()
+    parent = put(late, place("late"))
+    with DaprSaver(saver.store.name, address=stores_sidecar.address) as other:
+        child = await end_superstep(other.fenced(), parent, "first")
+
+    with pytest.raises(StaleWriterError):
+        await end_superstep(late, parent, "late")
+
+    found, latest = await saver.aget_tuple(parent), await saver.aget_tuple(place("late"))
+    assert found is not None
+    assert latest is not None
+    assert [value for _, _, value in found.pending_writes or []] == ["first", "first"]
+    assert id_of(latest.config) == id_of(child)
 
 
 def test_a_put_that_is_repeated_is_not_stale(saver: DaprSaver) -> None:

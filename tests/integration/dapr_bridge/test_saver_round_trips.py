@@ -16,7 +16,7 @@ from langgraph.graph import END, START, StateGraph
 from dapr_bridge import DaprSaver
 from dapr_bridge.testing import Sidecar
 from tests.kit.sidecar_calls import CallCounter
-from tests.kit.stores import ALL_STORES
+from tests.kit.stores import ALL_STORES, REDIS
 
 CREATE, COMMIT, READ = "SaveState", "ExecuteStateTransaction", "GetBulkState"
 
@@ -70,15 +70,18 @@ def measure(count_calls: Callable[[], CallCounter]) -> Measure:
 
 def run_of(saver: DaprSaver, name: str, *, steps: int, run_id: str | None = None, kept: str = "x") -> Callable[[], Any]:
     state = {"count": 0, "kept": kept}
-    return lambda: chain(saver, steps).invoke(state, thread(name, run_id), durability="sync")
+    return lambda: asyncio.run(chain(saver, steps).ainvoke(state, thread(name, run_id), durability="sync"))
 
 
-def test_a_warm_superstep_creates_its_writes_and_commits_its_checkpoint(saver: DaprSaver, measure: Measure) -> None:
+def test_a_warm_superstep_commits_its_writes_and_its_checkpoint_together_where_a_transaction_is_whole(
+    saver: DaprSaver, measure: Measure
+) -> None:
     short = measure(run_of(saver, "chain-short", steps=10))
     long = measure(run_of(saver, "chain-long", steps=30))
 
-    # LangGraph sends both writes at once. The read is of the head, for its ETag, ahead of the next put.
-    assert long - short == {CREATE: 20, COMMIT: 20, READ: 20}
+    # The read is of the head, for its ETag, ahead of the next put.
+    apart = {CREATE: 20} if saver.store.name == REDIS else {}
+    assert long - short == {**apart, COMMIT: 20, READ: 20}
 
 
 def test_a_superstep_writes_what_has_changed_whatever_else_there_is(
@@ -148,10 +151,10 @@ async def test_tasks_that_end_together_are_saved_together(
 
     await asyncio.gather(*(saver.aput_writes(config, [("a", number)], f"task-{number}") for number in range(100)))
 
-    # The first finds nobody beside it; the others have gathered when it is done, or nearly all on a busy machine.
+    # They gather while the first waits for a checkpoint that may come, nearly all on a busy machine.
     calls = counter.new_calls()
     assert calls[CREATE] == 1
-    assert 1 <= calls[COMMIT] <= 10
+    assert calls[COMMIT] <= 10
     found = await saver.aget_tuple(config)
     assert found is not None
     assert sorted(value for _, _, value in found.pending_writes or []) == list(range(100))
