@@ -87,20 +87,40 @@ def test_a_stale_writer_is_told_who_is_where(saver: DaprSaver) -> None:
     assert caught_first.value.parent is None
 
 
+async def end_superstep(worker: DaprSaver, parent: RunnableConfig, word: str) -> RunnableConfig:
+    """Save writes and a checkpoint both at once, as LangGraph does."""
+    _, child = await asyncio.gather(
+        worker.aput_writes(parent, [("words", word), ("words", word)], "task"),
+        worker.aput(parent, empty_checkpoint(), {}, {}),
+    )
+    return child
+
+
+async def test_writes_that_come_with_a_checkpoint_do_not_replace_those_of_an_earlier_attempt(
+    saver: DaprSaver, stores_sidecar: Sidecar
+) -> None:
+    late = saver.fenced()
+    parent = put(late, place("second"))
+    with DaprSaver(saver.store.name, address=stores_sidecar.address) as other:
+        await other.aput_writes(parent, [("words", "first"), ("words", "first")], "task")
+
+    child = await end_superstep(late, parent, "late")
+
+    found, latest = await saver.aget_tuple(parent), await saver.aget_tuple(place("second"))
+    assert found is not None
+    assert latest is not None
+    assert [value for _, _, value in found.pending_writes or []] == ["first", "first"]
+    assert id_of(latest.config) == id_of(child)
+
+
 async def test_a_late_worker_that_saves_its_writes_with_its_checkpoint_changes_nothing(
     saver: DaprSaver, stores_sidecar: Sidecar
 ) -> None:
-    async def end_superstep(worker: DaprSaver, parent: RunnableConfig, word: str) -> RunnableConfig:
-        # As LangGraph does: both at once.
-        _, child = await asyncio.gather(
-            worker.aput_writes(parent, [("words", word), ("words", word)], "task"),
-            worker.aput(parent, empty_checkpoint(), {}, {}),
-        )
-        return child
-
-    late = saver.fenced()
-    parent = put(late, place("late"))
+    late, made = saver.fenced(), empty_checkpoint()
+    parent = put(late, place("late"), made)
     with DaprSaver(saver.store.name, address=stores_sidecar.address) as other:
+        # Both have put it, and so know that there are no writes on it yet.
+        put(other.fenced(), place("late"), made)
         child = await end_superstep(other.fenced(), parent, "first")
 
     with pytest.raises(StaleWriterError):
