@@ -225,9 +225,9 @@ class GraphRuns:
     ) -> CheckpointTuple | None:
         """Return the checkpoint at which an earlier delivery of this call stopped, and only could not say so."""
         head = await self.saver.aget_tuple(latest)
-        if head is None or head.metadata.get("source") in BY_HAND or not await self.saver.ahas_begun(run_id, latest):
+        if head is None or head.checkpoint["id"] in began_at or head.metadata.get("source") in BY_HAND:
             return None
-        if head.checkpoint["id"] in began_at:
+        if not await self.saver.ahas_begun(run_id, latest):
             return None
         # What was asked is asked again for whoever listens, who may not have heard it.
         heeds_questions = request.stream is None

@@ -40,7 +40,7 @@ class SaverView(BaseCheckpointSaver[Any]):
     def __init__(self, inner: BaseCheckpointSaver[Any]) -> None:
         super().__init__(serde=inner.serde)
         self._inner = inner
-        self._in_hand: list[CheckpointTuple] = []
+        self._in_hand: list[CheckpointTuple | None] = []
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Self:
         """Return the same view of a saver that may build more types; LangGraph asks for it with a graph's own."""
@@ -71,8 +71,12 @@ class SaverView(BaseCheckpointSaver[Any]):
         return self.shown(found) if found and _is_root(config) else found
 
     def hand_out(self, found: CheckpointTuple | None) -> None:
-        """Answer the next asynchronous read of the latest checkpoint with one that was read here just before."""
-        self._in_hand[:] = [found] if found else []
+        """Answer the next asynchronous read of the latest checkpoint with what was read here just before."""
+        self._in_hand[:] = [found]
+
+    def take_back(self) -> None:
+        """Hand out no more what nobody has read."""
+        self._in_hand.clear()
 
     def list(self, config: RunnableConfig | None, **search: Any) -> Iterator[CheckpointTuple]:
         """List what the saver holds."""

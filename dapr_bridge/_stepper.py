@@ -92,7 +92,8 @@ class Stepper:
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
         self._saver = cast("BaseCheckpointSaver[Any]", graph.checkpointer)
-        self._graph = graph.copy({"checkpointer": SettledView(self._saver)})
+        self._view = SettledView(self._saver)
+        self._graph = graph.copy({"checkpointer": self._view})
         self._fans_out = fans_out
         self._arguments = dict(arguments or {})
         self._counts_steps = any(not isinstance(channel, BaseChannel) for channel in graph.channels.values())
@@ -140,6 +141,8 @@ class Stepper:
             is_resuming=is_new and head is not None and (value is None or isinstance(value, Command)),
             fans_out=self._fans_out,
         )
+        if not config.get("configurable", {}).get("checkpoint_id"):
+            self._view.hand_out(self._view.shown(head) if head else None)
         ended = await self._run(
             self._graph,
             with_answers_by_id(value, answers),
@@ -147,6 +150,7 @@ class Stepper:
             FanOut(decision.decide),
             ear=self._ear if is_new or self._ear is None else GoingOn(self._ear),
         )
+        self._view.take_back()
         if decision.is_exhausted:
             raise _recursion_error(steps_allowed(self._graph, config))
         stands_at = Advance(checkpoint_id=decision.checkpoint_id or _id(head), last_step=last_step)

@@ -18,6 +18,10 @@ ENDED = frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStat
 _PATIENCE = timedelta(minutes=1)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 
+# daprd 1.18 reads an instance in two steps, and refuses when it has gone on in between (dapr/dapr#10242).
+_GOES_ON = "declared in metadata"
+_MOMENT = timedelta(seconds=5)
+
 
 class Workflows(Closing):
     """The workflows of one app id.
@@ -53,7 +57,15 @@ class Workflows(Closing):
 
     async def state(self, instance_id: str) -> WorkflowState | None:
         """Return how a workflow stands, or None when there is none."""
-        return await asyncio.to_thread(self._connected().get_workflow_state, instance_id)
+        while_going_on = Tries(_MOMENT)
+        while True:
+            try:
+                return await asyncio.to_thread(self._connected().get_workflow_state, instance_id)
+            except grpc.RpcError as error:
+                pause = while_going_on.pause() if _GOES_ON in describe(error) else None
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause.seconds)
 
     async def is_live(self, instance_id: str) -> bool:
         """Tell whether a workflow goes on.

@@ -89,8 +89,12 @@ class DeskActivities:
         expert_input = await self._expert_input(ticket, report, round_number=1) if report["entitled"] else None
         return TriageNote(entitled=report["entitled"], expert_input=expert_input)
 
-    async def record_proposal(self, request: RoundRequest) -> None:
-        """Keep a round's analysis, let its proposal wait for a decision and tell whoever listens."""
+    async def record_proposal(self, request: RoundRequest) -> DecisionNote:
+        """Keep a round's analysis, let its proposal wait for a decision and tell whoever listens.
+
+        Returns:
+            The decision, where an earlier workflow of the ticket has come so far already.
+        """
         ticket_id, round_number = request["ticket_id"], request["round"]
         values = await self.graphs.final_values(expert_thread(ticket_id, round_number=round_number))
         analysis = cast("Analysis", values["analysis"])
@@ -109,6 +113,7 @@ class DeskActivities:
             event_id=f"{instance_id(ticket_id)}:{SOLUTION_TOPIC}:{round_number}",
         )
         _log("solution proposed", ticket_id)
+        return await self.look_up_decision(request)
 
     async def look_up_decision(self, request: RoundRequest) -> DecisionNote:
         """Tell whether there is a decision."""

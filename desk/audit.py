@@ -57,16 +57,22 @@ async def write_line(
     """
     if await is_done(session, ticket.ticket_id, step=step):
         return False
-    ticket.stage = stage or ticket.stage
-    ticket.updated_at = datetime.now(UTC)
-    add_line(session, ticket, step=step, event=event, detail=detail)
+    add_line(session, ticket, step=step, event=event, stage=stage, detail=detail)
     return True
 
 
 def add_line(
-    session: AsyncSession, ticket: TicketRow, *, step: str, event: Event, detail: dict[str, Any] | None = None
+    session: AsyncSession,
+    ticket: TicketRow,
+    *,
+    step: str,
+    event: Event,
+    stage: str | None = None,
+    detail: dict[str, Any] | None = None,
 ) -> None:
-    """Add a line that goes with another one of the same transaction, and so cannot be there already."""
+    """Write a line as `write_line` does, for a step that is known not to be there."""
+    ticket.stage = stage or ticket.stage
+    ticket.updated_at = datetime.now(UTC)
     line = AuditRow(
         ticket_id=ticket.ticket_id,
         step=step,

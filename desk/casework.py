@@ -67,9 +67,7 @@ class Casework:
                 told = _tell_query(query)
                 add_line(session, ticket, step=f"queried-{round_number}-{number}", event=Event.QUERIED, detail=told)
             detail["needs_person"] = analysis["needs_person"]
-            await write_line(
-                session, ticket, step=step, event=Event.PROPOSED, stage=Stage.AWAITING_APPROVAL, detail=detail
-            )
+            add_line(session, ticket, step=step, event=Event.PROPOSED, stage=Stage.AWAITING_APPROVAL, detail=detail)
             session.add(_proposal(ticket_id, round_number, digest, analysis))
         return digest
 

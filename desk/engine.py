@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 # Without a worker the engine lets a call wait for one; the caller's own second try is better than a long wait.
 _CALL_SECONDS = 3
+# daprd 1.18 reads an instance in two steps, and refuses when it has gone on in between (dapr/dapr#10242).
+_GOES_ON = "declared in metadata"
+_PAUSES_WHILE_GOING_ON = (0.01, 0.03, 0.1, 0.3)
 # Without a connected worker, daprd hosts no workflow actors and says that a precondition fails.
 _AWAY = frozenset(
     {
@@ -78,11 +81,16 @@ class DaprWorkflowEngine:
         async def fetch(client: DaprWorkflowClient) -> WorkflowState | None:
             return await client.get_workflow_state(instance_id)
 
-        try:
-            state = await self._ask(fetch, what=f"look at {instance_id!r}")
-        except grpc.aio.AioRpcError as error:
-            raise _in_our_words(f"look at {instance_id!r}", error) from error
-        return _view(state) if state else None
+        for pause in (*_PAUSES_WHILE_GOING_ON, None):
+            try:
+                state = await self._ask(fetch, what=f"look at {instance_id!r}")
+            except grpc.aio.AioRpcError as error:
+                if pause is None or _GOES_ON not in (error.details() or ""):
+                    raise _in_our_words(f"look at {instance_id!r}", error) from error
+                await asyncio.sleep(pause)
+            else:
+                return _view(state) if state else None
+        raise AssertionError("the last try has answered")
 
     async def _ask(self, call: Callable[[DaprWorkflowClient], Awaitable[T]], *, what: str) -> T:
         client = self._client = self._client or self._new_client()

@@ -76,18 +76,20 @@ class SupportDesk:
         self._check_length("description", description)
         if not await self.heartbeat.is_alive():
             raise DaprUnavailableError("the Dapr sidecar does not answer; nothing was stored, send the ticket again")
-        ticket = await self.tickets.file(ticket_id=ticket_id, customer_id=customer_id, description=description)
+        filed = await self.tickets.file(ticket_id=ticket_id, customer_id=customer_id, description=description)
+        ticket = filed.ticket
         if ticket.started_at is None and ticket.stage not in CLOSED:
             _log("ticket accepted", ticket.ticket_id)
-            await self._start_soon(ticket)
+            await self._start_soon(ticket, is_new=filed.is_new)
         return ticket
 
-    async def start_workflow(self, ticket: Ticket) -> None:
+    async def start_workflow(self, ticket: Ticket, *, is_new: bool = False) -> None:
         """Start the ticket's workflow unless it has one: an id that has ended would be started anew.
 
-        Its first step marks the ticket as started; when that never came, a later call finds the workflow and does it.
+        A ticket that `is_new` has none. Its first step marks the ticket as started; when that never came, a later call
+        finds the workflow and does it.
         """
-        known = await self.engine.look(instance_id(ticket.ticket_id))
+        known = None if is_new else await self.engine.look(instance_id(ticket.ticket_id))
         if known is None or (known.status in ENDED and ticket.run > 1):
             order = Order(ticket_id=ticket.ticket_id, run=ticket.run)
             await self.engine.start(instance_id(ticket.ticket_id), order={**order})
@@ -169,9 +171,9 @@ class SupportDesk:
         """Return the ticket's audit trail."""
         return await self.tickets.read_trail(ticket_id)
 
-    async def _start_soon(self, ticket: Ticket) -> None:
+    async def _start_soon(self, ticket: Ticket, *, is_new: bool = False) -> None:
         try:
-            await self.start_workflow(ticket)
+            await self.start_workflow(ticket, is_new=is_new)
         except DaprError as error:
             _log("workflow will be started later: %s", ticket.ticket_id, error)
 

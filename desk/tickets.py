@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from desk.audit import lock_ticket, write_line
+from desk.audit import add_line, lock_ticket
 from desk.database import Database
 from desk.errors import TicketConflictError, UnknownTicketError
 from desk.records import AuditLine, Decision, Delivery, Proposal, Ticket, TicketFile, TicketPage, record
@@ -32,28 +32,37 @@ class TicketFilter:
     text: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Filed:
+    """A ticket that was handed in, and whether it was not there before."""
+
+    ticket: Ticket
+    is_new: bool
+
+
 class Tickets:
     """Files tickets and finds them again."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def file(self, *, ticket_id: str | None, customer_id: str, description: str) -> Ticket:
-        """Store a ticket, or return the one that was stored under the same id with the same content.
+    async def file(self, *, ticket_id: str | None, customer_id: str, description: str) -> Filed:
+        """Store a ticket, or find the one that was stored under the same id with the same content.
 
         Raises:
             TicketConflictError: the id belongs to a ticket with other content.
         """
         wanted = ticket_id or _draw_ticket_id()
         try:
-            return await self._insert(wanted, customer_id=customer_id, description=description)
+            ticket = await self._insert(wanted, customer_id=customer_id, description=description)
+            return Filed(ticket=ticket, is_new=True)
         except IntegrityError:
             if ticket_id is None:
                 return await self.file(ticket_id=None, customer_id=customer_id, description=description)
         first = await self.get(wanted)
         if (first.customer_id, first.description) != (customer_id, description):
             raise TicketConflictError(wanted)
-        return first
+        return Filed(ticket=first, is_new=False)
 
     async def get(self, ticket_id: str) -> Ticket:
         """Return a ticket.
@@ -142,7 +151,7 @@ class Tickets:
         async with self._database.write() as session:
             session.add(row)
             await session.flush()
-            await write_line(session, row, step="received", event=Event.RECEIVED, detail={"customer_id": customer_id})
+            add_line(session, row, step="received", event=Event.RECEIVED, detail={"customer_id": customer_id})
         return record(Ticket, row)
 
 

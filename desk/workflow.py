@@ -37,6 +37,7 @@ from desk.steps import (
     REMIND,
     SEND_BACK,
     Conclusion,
+    DecisionNote,
     Opening,
     Order,
     ReferenceRecord,
@@ -96,8 +97,8 @@ def _work(case: _Case) -> Generator[Any, Any, tuple[Outcome, str]]:
     if given is None:
         return Outcome.DECLINED, Outcome.DECLINED.value
     for round_number in itertools.count(1):
-        yield from _propose(case, given, round_number=round_number)
-        verdict: Verdict = yield from _await_decision(case, round_number=round_number)
+        known = yield from _propose(case, given, round_number=round_number)
+        verdict: Verdict = yield from _await_decision(case, round_number=round_number, known=known)
         if verdict in (Verdict.APPROVED, Verdict.EDITED):
             return Outcome.SOLVED, decision_id(round_number)
         if verdict is Verdict.TIMED_OUT or round_number > case.rules["max_expert_rounds"]:
@@ -113,11 +114,13 @@ def _triage(case: _Case) -> Steps:
     return note
 
 
-def _propose(case: _Case, given: ReferenceRecord, *, round_number: int) -> Steps:
+def _propose(case: _Case, given: ReferenceRecord, *, round_number: int) -> Generator[Any, Any, DecisionNote | None]:
+    """Bring a round to its proposal; returns what is known of a decision on it."""
     case.ctx.set_custom_status(Stage.ANALYSIS.value)
     thread_id = expert_thread(case.ticket_id, round_number=round_number)
     yield from _run_graph(case, "expert", given, thread_id=thread_id)
-    yield case.do(RECORD_PROPOSAL, round=round_number)
+    note = yield case.do(RECORD_PROPOSAL, round=round_number)
+    return note
 
 
 def _run_graph(case: _Case, graph: str, given: ReferenceRecord, *, thread_id: str) -> Steps:
@@ -144,17 +147,22 @@ def _await_retry(case: _Case, error: GraphFailedError, *, step: str) -> Steps:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _await_decision(case: _Case, *, round_number: int) -> Generator[Any, Any, Verdict]:
-    """Wait for the decision on a round's proposal, with reminders and no longer than allowed."""
+def _await_decision(case: _Case, *, round_number: int, known: DecisionNote | None) -> Generator[Any, Any, Verdict]:
+    """Wait for the decision on a round's proposal, with reminders and no longer than allowed.
+
+    `known` is what was told of it with the proposal; tickets of earlier versions were told nothing.
+    """
     case.ctx.set_custom_status(Stage.AWAITING_APPROVAL.value)
     begun: datetime = case.ctx.current_utc_datetime
     deadline = begun + timedelta(seconds=case.rules["approval_timeout"])
     reminders = 0
     while True:
         now = case.ctx.current_utc_datetime
-        note = yield case.do(LOOK_UP_DECISION if now < deadline else EXPIRE_PROPOSAL, round=round_number)
+        look = LOOK_UP_DECISION if now < deadline else EXPIRE_PROPOSAL
+        note: DecisionNote = known or (yield case.do(look, round=round_number))
         if note["verdict"] is not None:
             return Verdict(note["verdict"])
+        known = None
         reminder_at = begun + timedelta(seconds=case.rules["reminder_interval"]) * (reminders + 1)
         if reminder_at <= now:
             reminders += 1

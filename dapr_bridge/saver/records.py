@@ -46,31 +46,28 @@ class Codec:
             ValueNotKeptError: it holds a type that is not allowed; the stored bytes stay as they are.
         """
         kind, _, body = data.partition(b"\0")
-        with _BlockedTypes() as blocked:
-            value = self._serde.loads_typed((kind.decode(), body))
-        if blocked.names:
-            names = ", ".join(sorted(blocked.names))
+        _blocked.names.clear()
+        value = self._serde.loads_typed((kind.decode(), body))
+        if _blocked.names:
+            names = ", ".join(sorted(_blocked.names))
             raise ValueNotKeptError(f"stored state holds {names}; pass it to DaprSaver(allowed_types=[...]) to load it")
         return value
 
 
-class _BlockedTypes:
+class _BlockedTypes(threading.local):
     """Collects the types that the serializer refuses to build, which it would replace by plain data in silence."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
 
-    def __enter__(self) -> _BlockedTypes:
-        self._thread = threading.get_ident()
-        self._unregister = register_serde_event_listener(self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._unregister()
-
-    def _note(self, event: SerdeEvent) -> None:
-        if event["kind"].endswith("_blocked") and threading.get_ident() == self._thread:
+    def note(self, event: SerdeEvent) -> None:
+        if event["kind"].endswith("_blocked"):
             self.names.add(f"{event['module']}.{event['name']}")
+
+
+# One listener for all values: LangGraph tells it in the thread that loads.
+_blocked = _BlockedTypes()
+register_serde_event_listener(_blocked.note)
 
 
 @dataclass(frozen=True, kw_only=True)

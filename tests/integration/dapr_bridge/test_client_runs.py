@@ -12,8 +12,10 @@ import pytest
 from dapr.ext.workflow import DaprWorkflowClient
 
 from dapr_bridge import BridgeError, CallRefusedError, DurableGraph, RunCancelledError, ThreadBusyError
+from dapr_bridge._workflows import Workflows
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
+from tests.kit.hasty_sidecar import hasty_sidecar
 
 pytestmark = pytest.mark.anyio
 
@@ -256,3 +258,8 @@ async def _until_logged(rig: ClientRig, text: str) -> None:
     async with asyncio.timeout(30):
         while not any(text in worker.text() for worker in rig.workers):
             await asyncio.sleep(0.05)
+
+
+async def test_a_run_that_goes_on_while_it_is_read_is_read_again(rig: ClientRig) -> None:
+    with hasty_sidecar(rig.sidecar.address, refusals=3) as address, Workflows(address) as workflows:
+        assert await workflows.state("nobody-knows-it") is None

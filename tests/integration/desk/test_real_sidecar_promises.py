@@ -9,6 +9,7 @@ from desk.errors import DaprRefusedError
 from desk.sidecar import Sidecar
 from tests.kit import sidecar_promises
 from tests.kit.desk_stack import DeskStack
+from tests.kit.hasty_sidecar import hasty_sidecar
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +35,13 @@ async def test_a_sidecar_that_is_away_says_so() -> None:
     port = free_port()
     async with Sidecar(f"127.0.0.1:{port}") as sidecar, DaprWorkflowEngine(host="127.0.0.1", port=port) as engine:
         await sidecar_promises.says_that_it_is_away(sidecar, engine)
+
+
+async def test_an_instance_that_goes_on_while_it_is_read_is_read_again(stack: DeskStack) -> None:
+    with hasty_sidecar(stack.sidecar.address, refusals=2) as address:
+        host, _, port = address.rpartition(":")
+        async with DaprWorkflowEngine(host=host, port=int(port)) as engine:
+            await sidecar_promises.knows_no_stranger(engine)
 
 
 async def test_an_instance_that_runs_is_not_started_again(stack: DeskStack) -> None:

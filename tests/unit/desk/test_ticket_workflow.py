@@ -43,12 +43,16 @@ class Desk:
         answers = {
             steps.OPEN_TICKET: lambda: self.rules,
             steps.RECORD_TRIAGE: self._triage,
-            steps.LOOK_UP_DECISION: lambda: {"verdict": self.verdicts.get(given.get("round"))},
+            steps.RECORD_PROPOSAL: lambda: self._decision(given),
+            steps.LOOK_UP_DECISION: lambda: self._decision(given),
             steps.EXPIRE_PROPOSAL: lambda: {"verdict": self.verdicts.get(given["round"]) or "timed_out"},
             steps.SEND_BACK: lambda: {"reference": f"T-1/expert/{given['round'] + 1}/input"},
             steps.LOOK_UP_RETRY: lambda: self.retried,
         }
         return answers.get(name, lambda: None)()
+
+    def _decision(self, given: Any) -> dict[str, Any]:
+        return {"verdict": self.verdicts.get(given["round"])}
 
     def _triage(self) -> dict[str, Any]:
         reference = {"reference": "T-1/expert/1/input"} if self.entitled else None
@@ -77,7 +81,6 @@ def test_an_approved_solution_reaches_the_customer(run: WorkflowRun) -> None:
         steps.RECORD_TRIAGE,
         "expert:advance",
         steps.RECORD_PROPOSAL,
-        steps.LOOK_UP_DECISION,
         steps.NOTIFY_CUSTOMER,
         steps.REMEMBER_SOLUTION,
     ]

@@ -18,14 +18,15 @@ pytestmark = pytest.mark.anyio
 async def test_a_ticket_without_an_id_gets_one(room: DeskRoom) -> None:
     first = await room.tickets.file(ticket_id=None, customer_id="C", description="a")
     second = await room.tickets.file(ticket_id=None, customer_id="C", description="a")
-    assert first.ticket_id != second.ticket_id
-    assert first.stage == Stage.RECEIVED
+    assert first.ticket.ticket_id != second.ticket.ticket_id
+    assert first.ticket.stage == Stage.RECEIVED
 
 
 async def test_the_same_ticket_twice_is_the_first_ticket(room: DeskRoom) -> None:
     first = await room.tickets.file(ticket_id="T", customer_id="C", description="a")
     again = await room.tickets.file(ticket_id="T", customer_id="C", description="a")
-    assert again.created_at == first.created_at
+    assert again.ticket.created_at == first.ticket.created_at
+    assert (first.is_new, again.is_new) == (True, False)
     assert await room.events("T") == ["received"]
 
 
@@ -37,9 +38,10 @@ async def test_the_same_id_with_other_content_is_a_conflict(room: DeskRoom, cust
 
 
 async def test_of_many_at_once_with_one_id_one_is_stored(room: DeskRoom) -> None:
-    filed = [room.tickets.file(ticket_id="T", customer_id="C", description="a") for _ in range(20)]
-    tickets = await asyncio.gather(*filed)
-    assert len({ticket.created_at for ticket in tickets}) == 1
+    at_once = [room.tickets.file(ticket_id="T", customer_id="C", description="a") for _ in range(20)]
+    filed = await asyncio.gather(*at_once)
+    assert len({each.ticket.created_at for each in filed}) == 1
+    assert sum(each.is_new for each in filed) == 1
     assert (await room.tickets.list(TicketFilter(), limit=10)).total == 1
 
 
