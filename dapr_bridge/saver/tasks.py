@@ -40,6 +40,9 @@ def put_writes(
     pending_key = place.pending_key(checkpoint_id)
     memory.task_puts.join(pending_key, put)
     try:
+        # Their own checkpoint may still be on its way.
+        with memory.locks.hold(pending_key) as turn:
+            yield turn.ready
         for _ in range(_TURNS_FOR_A_CHECKPOINT):
             yield Pause(0)
         with memory.locks.hold(pending_key) as turn:

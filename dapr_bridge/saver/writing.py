@@ -28,19 +28,26 @@ def put_checkpoint(
         StaleWriterError: `is_fenced`, and the head is neither the checkpoint's parent nor beyond this very checkpoint.
     """
     put = _Put(documents, place, record, _body(documents, place, record, values), is_fenced)
-    memory = documents.memory
+    memory, own_key = documents.memory, place.pending_key(record.checkpoint["id"])
+    # LangGraph sends the writes of a run's input and the checkpoint that they are on at the same time.
+    with memory.locks.hold(own_key) as turn:
+        yield turn.ready
+        yield from _put(put)
+        memory.latest.put(place.head_key, record.checkpoint["id"])
+        memory.unwritten.put(own_key, {})
+    for write in put.body:
+        memory.documents.put(write.key, write.data or b"")
+
+
+def _put(put: _Put) -> Steps[None]:
     # LangGraph sends a superstep's last writes and its checkpoint at the same time. Together, or with the writes first,
     # no death in between costs a node.
-    with memory.locks.hold(put.parent_key) as turn:
+    with put.documents.memory.locks.hold(put.parent_key) as turn:
         yield turn.ready
-        can_go_together = yield from tasks.can_go_together(documents, put.parent_key)
+        can_go_together = yield from tasks.can_go_together(put.documents, put.parent_key)
         is_done = can_go_together and (yield from _put_with_writes(put))
     if not is_done:
         yield from _put_alone(put)
-    memory.latest.put(place.head_key, record.checkpoint["id"])
-    memory.unwritten.put(place.pending_key(record.checkpoint["id"]), {})
-    for write in put.body:
-        memory.documents.put(write.key, write.data or b"")
 
 
 def _put_with_writes(put: _Put) -> Steps[bool]:
@@ -134,8 +141,9 @@ class _Put:
 
     @property
     def parent_key(self) -> str:
-        """Key of the writes on the checkpoint that this one follows."""
-        return self.place.pending_key(self.record.parent_id or "")
+        """Key of the writes on the checkpoint that this one follows; one that is put over itself follows none."""
+        parent_id = self.record.parent_id
+        return self.place.pending_key(parent_id if parent_id and parent_id != self.record.checkpoint["id"] else "")
 
     @property
     def keys(self) -> list[str]:

@@ -260,3 +260,12 @@ async def test_a_run_that_another_has_overtaken_stops_at_its_next_checkpoint(
 
     assert runs == ["overtaken", "after"]
     assert state.values["words"] == ["slow", "after"]
+
+
+def test_a_checkpoint_can_be_put_over_itself(saver: DaprSaver) -> None:
+    made = empty_checkpoint()
+    first = put(saver, place("itself"), made)
+
+    again = put(saver, first, made)
+
+    assert id_of(again) == id_of(first)
