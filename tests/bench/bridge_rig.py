@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import grpc
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowState
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -109,11 +108,7 @@ class Rig:
         return _seconds(began, await self.workflows.end(name))
 
     async def _waits(self, name: str) -> bool:
-        try:
-            state = await self.workflows.state(name)
-        except grpc.RpcError:
-            # daprd may read a workflow while it is saved, and says then that a part is missing.
-            return False
+        state = await self.workflows.state(name)
         return WAITING in str(state.serialized_custom_status if state else "")
 
     async def _restart_worker(self) -> None:
