@@ -30,13 +30,17 @@ def _three(_: Any) -> list[Send]:
     return [Send("square", {"n": n}) for n in (3, 1, 2)]
 
 
-def sends_with_different_arguments() -> AnyGraph:
+def _three_by(node: Any) -> AnyGraph:
     graph = StateGraph(Tally)
-    graph.add_node("square", square)
+    graph.add_node("square", node)
     graph.add_node("add_up", add_up)
     graph.add_conditional_edges(START, _three, ["square"])
     graph.add_edge("square", "add_up")
     return graph.compile()
+
+
+def sends_with_different_arguments() -> AnyGraph:
+    return _three_by(square)
 
 
 def sends_with_equal_arguments() -> AnyGraph:
@@ -95,24 +99,14 @@ def one_send_of_three_fails() -> AnyGraph:
             maybe_fail()
         return {"numbers": [sent["n"]]}
 
-    graph = StateGraph(Tally)
-    graph.add_node("square", fragile)
-    graph.add_node("add_up", add_up)
-    graph.add_conditional_edges(START, _three, ["square"])
-    graph.add_edge("square", "add_up")
-    return graph.compile()
+    return _three_by(fragile)
 
 
 def sends_that_ask() -> AnyGraph:
     async def ask(sent: dict[str, int]) -> Tally:
         return {"numbers": [sent["n"] if sent["n"] == 1 else interrupt(f"what of {sent['n']}?")]}
 
-    graph = StateGraph(Tally)
-    graph.add_node("square", ask)
-    graph.add_node("add_up", add_up)
-    graph.add_conditional_edges(START, _three, ["square"])
-    graph.add_edge("square", "add_up")
-    return graph.compile()
+    return _three_by(ask)
 
 
 _IN = [Ask({"numbers": []})]
