@@ -9,9 +9,9 @@ from typing import Any, cast
 from uuid import UUID, uuid5
 
 from langgraph.checkpoint.base import CheckpointTuple
-from langgraph.types import Command, Interrupt
+from langgraph.types import Command, Interrupt, Send
 
-from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, INTERRUPT
+from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, INTERRUPT, TASKS
 from dapr_bridge.saver.records import INPUT_TASK
 
 
@@ -22,10 +22,12 @@ class PendingTasks:
     Attributes:
         finished: ids of those whose output, or that of their error handler, is saved.
         asked: the questions of those that are not finished, by task id.
+        has_sends: whether there are tasks of Sends among them.
     """
 
     finished: frozenset[str] = frozenset()
     asked: Mapping[str, tuple[Interrupt, ...]] = field(default_factory=dict[str, tuple[Interrupt, ...]])
+    has_sends: bool = False
 
     @classmethod
     def on(cls, head: CheckpointTuple | None) -> PendingTasks:
@@ -44,7 +46,8 @@ class PendingTasks:
                 finished.add(task_id)
         finished |= {each for each in handed_over if handler_id(each) in finished}
         open_questions = {each: questions for each, questions in asked.items() if each not in finished}
-        return cls(finished=frozenset(finished), asked=open_questions)
+        has_sends = head is not None and bool(head.checkpoint["channel_values"].get(TASKS))
+        return cls(finished=frozenset(finished), asked=open_questions, has_sends=has_sends)
 
     @property
     def questions(self) -> tuple[Interrupt, ...]:
@@ -60,14 +63,16 @@ def handler_id(task_id: str) -> str:
 def answers_of(value: Any, pending: PendingTasks) -> Mapping[str, Any]:
     """Return the answers that an input brings to open questions, by interrupt id.
 
-    `Command(resume=answer)` answers the one open question. With several open, LangGraph refuses that form.
+    `Command(resume=answer)` answers the one open question. With several open, LangGraph refuses that form. With a Send
+    to go to, it answers what that one's task will ask: the Send takes the place of those that wait.
     """
     if not isinstance(value, Command) or value.resume is None:
         return {}
     known = {question.id for question in pending.questions}
     if _is_by_id(value):
         return {each: answer for each, answer in cast("Mapping[str, Any]", value.resume).items() if each in known}
-    return dict.fromkeys(known, value.resume) if len(known) == 1 else {}
+    is_replaced = pending.has_sends and _is_one_send(value.goto)
+    return dict.fromkeys(known, value.resume) if len(known) == 1 and not is_replaced else {}
 
 
 def with_answers_by_id(value: Any, answers: Mapping[str, Any]) -> Any:
@@ -79,6 +84,14 @@ def with_answers_by_id(value: Any, answers: Mapping[str, Any]) -> Any:
     if isinstance(value, Command) and (answers or _is_by_id(value)):
         return Command(resume=dict(answers), update=value.update, goto=value.goto)
     return value
+
+
+def _is_one_send(goto: object) -> bool:
+    match goto:
+        case Send() | [Send()]:
+            return True
+        case _:
+            return False
 
 
 def _is_by_id(command: Command[Any]) -> bool:

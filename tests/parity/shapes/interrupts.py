@@ -6,7 +6,7 @@ import operator
 from typing import Annotated, Any
 
 from langgraph.graph import START, StateGraph
-from langgraph.types import Command, interrupt
+from langgraph.types import Command, Send, interrupt
 
 from tests.parity.shape import Answer, AnyGraph, Ask, Edit, Shape
 from tests.parity.shapes.flow import Words, chain, say, talk
@@ -104,6 +104,13 @@ def answer_with_an_update_and_a_goto() -> AnyGraph:
     return graph.compile()
 
 
+def answer_with_a_send_in_place_of_those_that_wait() -> AnyGraph:
+    graph = talk("work")
+    graph.add_node("ask", ask_for("go on?"))
+    graph.add_conditional_edges(START, lambda state: [Send("work", state), Send("ask", state)], ["work", "ask"])
+    return graph.compile()
+
+
 def state_edited_at_an_interrupt() -> AnyGraph:
     return one_interrupt()
 
@@ -187,6 +194,10 @@ SHAPES = (
     Shape(
         build=answer_with_an_update_and_a_goto,
         script=[_IN, Ask(Command(resume="yes", update={"words": ["noted"]}, goto="aside"))],
+    ),
+    Shape(
+        build=answer_with_a_send_in_place_of_those_that_wait,
+        script=[_IN, Ask(Command(resume="yes", goto=[Send("ask", {"words": ["new"]})]))],
     ),
     Shape(build=state_edited_at_an_interrupt, script=[_IN, Edit({"words": ["edited"]}), Answer(["yes"])]),
     Shape(build=answer_to_nothing, script=[_IN, Ask(Command(resume="yes"))]),
