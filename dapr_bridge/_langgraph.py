@@ -15,6 +15,7 @@ from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.pregel._loop import PregelLoop
 from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import Runtime
+from langgraph.store.base import BaseStore
 from langgraph.types import GraphOutput, Send
 
 NO_WRITES = "__no_writes__"
@@ -119,10 +120,10 @@ def _arrived(value: Any) -> Collection[str]:
     return value[0] if isinstance(value, list | tuple) else value or ()
 
 
-def listening(config: RunnableConfig, stream: StreamProtocol) -> RunnableConfig:
+def listening(config: RunnableConfig, stream: StreamProtocol, *, store: BaseStore | None = None) -> RunnableConfig:
     """Return a config under which LangGraph's loop calls `stream` for each event, at once and in its own thread."""
-    # A run that is listened to takes the writer of custom events from its caller's runtime.
-    heard = {_STREAM_KEY: stream, _RUNTIME_KEY: Runtime()}
+    # A run that is listened to takes the writer of custom events, and its store, from the runtime of its caller.
+    heard = {_STREAM_KEY: stream, _RUNTIME_KEY: Runtime(store=store)}
     return {**config, "configurable": {**config.get("configurable", {}), **heard}}
 
 

@@ -260,7 +260,7 @@ class Stepper:
         arguments: dict[str, Any] = {**shown, **self._arguments}
         modes: list[StreamMode] = list(ear.modes) if ear else ["values"]
         subgraphs = ear is not None and ear.subgraphs
-        heard = listening(config, control.stream)
+        heard = listening(config, control.stream, store=graph.store)
         stream = graph.astream(
             value, heard, stream_mode=modes, subgraphs=subgraphs, durability="sync", control=control, **arguments
         )

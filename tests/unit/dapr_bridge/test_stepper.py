@@ -13,6 +13,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError
 from langgraph.graph import END, START, StateGraph
 from langgraph.managed import RemainingSteps
+from langgraph.runtime import Runtime
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
 from langgraph.types import CachePolicy, Command, Send, interrupt
 
 from dapr_bridge._stepper import Advance, PlannedTask, Stepper, TaskEnd
@@ -70,6 +73,22 @@ async def test_parallel_tasks_are_planned_and_lone_ones_run_at_once() -> None:
     assert output == {"words": ["in", "left", "right", "join"]}
     assert drive.planned == [["left", "right"]]
     assert runs == {"left": 1, "right": 1, "join": 1}
+
+
+async def test_every_node_has_the_store_that_the_graph_was_compiled_with() -> None:
+    stores: list[BaseStore | None] = []
+
+    def node(_: State, runtime: Runtime) -> State:
+        stores.append(runtime.store)
+        return {}
+
+    graph = StateGraph(State).add_node("left", node).add_node("right", node).add_node("join", node)
+    graph.add_edge(START, "left").add_edge(START, "right").add_edge(["left", "right"], "join")
+    store = InMemoryStore()
+
+    await Drive(graph.compile(store=store)).invoke({"words": ["in"]})
+
+    assert stores == [store] * 3
 
 
 async def test_the_order_of_writes_is_langgraphs_and_not_that_of_the_activities() -> None:
