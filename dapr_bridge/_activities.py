@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from dapr.ext.workflow import WorkflowActivityContext
+from langgraph.runtime import RunControl
 
 from dapr_bridge._alone import AloneAtWork, LeaseLostError
 from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH, GraphRuns
@@ -90,30 +91,38 @@ class GraphActivities:
         return run_task
 
     async def _advance(self, request: RunRequest, call: RunCall) -> RunOutcome:
-        last = 0
+        last, control = 0, RunControl()
 
         async def work(claimed: Claimed) -> RunOutcome:
             nonlocal last
             if claimed.attempt <= last:
                 raise RunCancelledError("its thread was free in the meantime: another worker has ended it, long ago")
             last = claimed.attempt
-            return await self.runs.advance(request, call.run_id, claimed.attempt, stood_at=claimed.stood_at)
+            return await self.runs.advance(
+                request, call.run_id, claimed.attempt, stood_at=claimed.stood_at, control=control
+            )
 
         if_busy = request.options.get("if_busy", "raise")
 
         def take() -> Awaitable[RunOutcome]:
             return self.turns.take(
-                call, work, if_busy=if_busy, check=lambda before: self.shape.refuse(request, call.run_id, before)
+                call,
+                work,
+                if_busy=if_busy,
+                check=lambda before: self.shape.refuse(request, call.run_id, before),
+                control=control,
             )
 
         return await _patiently(lambda: self.alone.do(call.run_id, take), call)
 
     async def _run_task(self, request: TaskRequest, call: RunCall) -> TaskOutcome:
+        control = RunControl()
+
         def work() -> Awaitable[TaskOutcome]:
-            return self.runs.run_task(request, call.run_id)
+            return self.runs.run_task(request, call.run_id, control=control)
 
         name = f"{call.run_id}/{request.task.id}"
-        outcome = await _patiently(lambda: self.alone.do(name, lambda: self.turns.watch(call, work)), call)
+        outcome = await _patiently(lambda: self.alone.do(name, lambda: self.turns.watch(call, control, work)), call)
         return outcome or TaskOutcome(status="cancelled")
 
 

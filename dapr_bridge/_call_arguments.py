@@ -22,7 +22,6 @@ _INTERNAL = "__pregel_"
 _RUN_ID = re.compile(r"[^/\\#?|]+")
 
 _REASONS: Mapping[str, str] = {
-    "control": "a RunControl cannot reach the worker: cancel with `acancel(run_id)`",
     "print_mode": "the worker's console is not this one: stream the same modes and print them here",
     "debug": "the worker's console is not this one: stream the mode 'debug' and print it here",
     "checkpoint_during": "it is LangGraph's older name for `durability`, which is always 'sync' here",
@@ -113,6 +112,9 @@ def refuse_others(others: Mapping[str, Any]) -> None:
         CallRefusedError: the message names the first.
     """
     for name, given in others.items():
+        if name == "control":
+            # See `_draining`.
+            continue
         if name == "durability" and given in (None, "sync", "async"):
             # Each superstep is saved before the next one begins, which is the strictest of LangGraph's choices.
             continue

@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from langgraph.runtime import RunControl
+
+from dapr_bridge._draining import heed
 from dapr_bridge._thread_claim import RunCall, has_run
 from dapr_bridge.errors import RunCancelledError, StateStoreError
 from dapr_bridge.saver.effects import arun
-from dapr_bridge.saver.keys import cancel_key, claim_key
+from dapr_bridge.saver.keys import cancel_key, claim_key, drain_key
 from dapr_bridge.saver.store import StateStore, Write
 
 logger = logging.getLogger(__name__)
@@ -45,25 +48,29 @@ class CancelMarks:
 class _Watched:
     call: RunCall
     task: asyncio.Future[Any]
+    control: RunControl
     stopped_because: str = ""
 
 
 class RunWatch:
-    """Stops the runs of this worker that are cancelled, and those whose thread another run has taken over."""
+    """Stops the runs of this worker that are cancelled, and those whose thread another run has taken over.
+
+    It also tells the controls of those that are to be drained.
+    """
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
         self._watched: set[_Watched] = set()
         self._looking: asyncio.Task[None] | None = None
 
-    async def guard(self, call: RunCall, body: Callable[[], Awaitable[T]]) -> T:
-        """Do a run's work.
+    async def guard(self, call: RunCall, control: RunControl, body: Callable[[], Awaitable[T]]) -> T:
+        """Do a run's work, which obeys its control.
 
         Raises:
             RunCancelledError: it was stopped on the way.
         """
         task: asyncio.Future[T] = asyncio.ensure_future(body())
-        watched = _Watched(call, task)
+        watched = _Watched(call, task, control)
         self._watched.add(watched)
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
@@ -83,14 +90,15 @@ class RunWatch:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
-                await self._stop_some(list(self._watched))
+                await self._tell_some(list(self._watched))
             except StateStoreError as error:
-                logger.warning("cannot see whether runs are cancelled: %s", error)
+                logger.warning("cannot see whether runs are cancelled or drained: %s", error)
 
-    async def _stop_some(self, watched: list[_Watched]) -> None:
-        keys = [key for each in watched for key in (cancel_key(each.call.run_id), claim_key(each.call.thread_id))]
+    async def _tell_some(self, watched: list[_Watched]) -> None:
+        keys = [key for each in watched for key in _keys(each.call)]
         found = await arun(self._store.read(list(dict.fromkeys(keys))))
         for each in watched:
+            heed(each.control, each.call.run_id, found)
             if cancel_key(each.call.run_id) in found:
                 self._stop(each, "it was cancelled")
             elif not has_run(found.get(claim_key(each.call.thread_id)), each.call.run_id):
@@ -101,3 +109,7 @@ class RunWatch:
             logger.info("run is stopped: %s", reason, extra={"run_id": watched.call.run_id})
             watched.stopped_because = reason
             watched.task.cancel()
+
+
+def _keys(call: RunCall) -> tuple[str, ...]:
+    return cancel_key(call.run_id), drain_key(call.run_id), claim_key(call.thread_id)

@@ -18,15 +18,20 @@ class FanOut(RunControl):
 
     LangGraph's loop announces a superstep's tasks in a `checkpoints` event, and right after that, in the same thread,
     asks its control whether to stop. So `decide` sees the event, and its answer is given to that question and to no
-    other one: subgraphs ask the same control.
+    other one: subgraphs ask the same control, and they and the nodes are answered by the run's own.
+
+    Args:
+        decide: whether to stop in front of the announced superstep.
+        run: the run's own control.
     """
 
-    __slots__ = ("_asked_in", "_decide", "_stops")
+    __slots__ = ("_asked_in", "_decide", "_has_stopped", "_run", "_stops")
 
-    def __init__(self, decide: Callable[[Announcement], bool]) -> None:
+    def __init__(self, decide: Callable[[Announcement], bool], run: RunControl | None = None) -> None:
         super().__init__()
         self._decide = decide
-        self._stops = False
+        self._run = run or RunControl()
+        self._stops = self._has_stopped = False
         self._asked_in = 0
 
     @property
@@ -35,14 +40,27 @@ class FanOut(RunControl):
         return StreamProtocol(self._hear, {"checkpoints"})
 
     @property
+    def has_stopped(self) -> bool:
+        """Whether the root graph's loop was stopped as decided."""
+        return self._has_stopped
+
+    @property
     def drain_requested(self) -> bool:
-        """Whether the loop that asks is to stop: as decided, or because a node has asked for it."""
-        if self.drain_reason is not None:
-            return True
+        """Whether the loop that asks is to stop: as decided for the root graph, else as the run's own control says."""
         if self._asked_in != threading.get_ident():
-            return False
+            return self._run.drain_requested
         self._asked_in = 0
+        self._has_stopped |= self._stops
         return self._stops
+
+    @property
+    def drain_reason(self) -> str | None:
+        """Why the run is to be drained, if it is."""
+        return self._run.drain_reason
+
+    def request_drain(self, reason: str = "shutdown") -> None:
+        """Have the run drained."""
+        self._run.request_drain(reason)
 
     def _hear(self, chunk: tuple[tuple[str, ...], str, Any]) -> None:
         namespace, mode, payload = chunk

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
 from langgraph.types import Command, GraphOutput, StateSnapshot
 
 from dapr_bridge import _names
@@ -73,7 +75,13 @@ class GraphRuns:
         return self.graph if _begins_at_checkpoint(request.config) else self._fenced
 
     async def advance(
-        self, request: RunRequest, run_id: str, attempt: int, *, stood_at: Collection[str] = ()
+        self,
+        request: RunRequest,
+        run_id: str,
+        attempt: int,
+        *,
+        stood_at: Collection[str] = (),
+        control: RunControl | None = None,
     ) -> RunOutcome:
         """Go on with a run, and tell how far it has come.
 
@@ -82,6 +90,7 @@ class GraphRuns:
             run_id: the run.
             attempt: how many times it has begun or gone on.
             stood_at: the checkpoints at which earlier calls of the run have ended, from which this one takes it on.
+            control: what tells the run to drain.
         """
         stream = self._stream(request, run_id, attempt=attempt)
         if stream.refusal:
@@ -95,15 +104,19 @@ class GraphRuns:
                 stands_at = request.stage.checkpoint_id
                 outcome = RunOutcome(status="failed", checkpoint_id=stands_at, failure=request.stage.failure)
             else:
-                outcome = await self._go_on(request, run_id, stream, addressed, latest, stood_at)
+                outcome = await self._go_on(
+                    request, run_id, stream, addressed, latest, stood_at, control or RunControl()
+                )
         except NOT_OF_THE_GRAPH:
             raise
+        except GraphDrained as drained:
+            outcome = await self._drained(drained, latest)
         except Exception as error:
             logger.info("run failed", exc_info=error, extra={"thread_id": request.thread_id, "run_id": run_id})
             outcome = await self._failed(error, latest)
         return replace(outcome, events={**before, **stream.counts})
 
-    async def run_task(self, request: TaskRequest, run_id: str) -> TaskOutcome:
+    async def run_task(self, request: TaskRequest, run_id: str, *, control: RunControl | None = None) -> TaskOutcome:
         """Run one task of a superstep, and tell how it has ended."""
         # Nobody counts how often a task is delivered; its events only have to be told apart.
         attempt = random.randrange(1 << 31)  # noqa: S311 - a name, not a secret
@@ -114,7 +127,7 @@ class GraphRuns:
         task = PlannedTask(id=order.id, node=order.node, answers=answers, is_resumed=order.is_resumed)
         try:
             listener = stream.listener(config)
-            stepper = self._stepper(request.run, await stream.arguments(), listener)
+            stepper = self._stepper(request.run, await stream.arguments(), listener, control)
             async with listener or nullcontext():
                 status = await stepper.run_task(
                     task, config, checkpoint_id=request.checkpoint_id, last_step=request.last_step
@@ -139,6 +152,7 @@ class GraphRuns:
         addressed: RunnableConfig,
         latest: RunnableConfig,
         stood_at: Collection[str],
+        control: RunControl,
     ) -> RunOutcome:
         is_begun = request.stage is not None or bool(request.answers) or await self.saver.ahas_begun(run_id, latest)
         if is_begun:
@@ -155,9 +169,9 @@ class GraphRuns:
         config = latest if is_begun else addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
-            output = await stream.run(await self._answering(value, config), config)
+            output = await stream.run(await self._answering(value, config), config, control)
             return await self._ended(output, run_id, latest)
-        advance = await self._step(request, stream, value, config, is_new=not is_begun)
+        advance = await self._step(request, stream, value, config, control, is_new=not is_begun)
         if not advance.tasks:
             return await self._ended(GraphOutput(advance.output, advance.interrupts), run_id, latest)
         return RunOutcome(
@@ -195,10 +209,17 @@ class GraphRuns:
         return with_answers_by_id(value, answers_of(value, pending))
 
     async def _step(
-        self, request: RunRequest, stream: RunStream, value: Any, config: RunnableConfig, *, is_new: bool
+        self,
+        request: RunRequest,
+        stream: RunStream,
+        value: Any,
+        config: RunnableConfig,
+        control: RunControl,
+        *,
+        is_new: bool,
     ) -> Advance:
         listener = stream.listener(config)
-        stepper = self._stepper(request, await stream.arguments(), listener)
+        stepper = self._stepper(request, await stream.arguments(), listener, control)
         stage = request.stage
         how_far: dict[str, Any] = (
             {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped} if stage else {}
@@ -206,8 +227,11 @@ class GraphRuns:
         async with listener or nullcontext():
             return await stepper.advance(value, config, **how_far, is_new=is_new)
 
-    def _stepper(self, request: RunRequest, arguments: Mapping[str, Any], ear: Ear | None) -> Stepper:
-        return Stepper(self._driven(request), fans_out=True, plans=self.plans, ear=ear, arguments=arguments)
+    def _stepper(
+        self, request: RunRequest, arguments: Mapping[str, Any], ear: Ear | None, control: RunControl | None = None
+    ) -> Stepper:
+        driven = self._driven(request)
+        return Stepper(driven, fans_out=True, plans=self.plans, ear=ear, arguments=arguments, control=control)
 
     def _stream(self, request: RunRequest, run_id: str, *, attempt: int, source: str = "run") -> RunStream:
         return RunStream(
@@ -250,6 +274,10 @@ class GraphRuns:
             interrupts=interrupts,
             run_id=run_id if interrupts else "",
         )
+
+    async def _drained(self, drained: GraphDrained, config: RunnableConfig) -> RunOutcome:
+        snapshot = await self.graph.aget_state(config)
+        return RunOutcome(status="drained", checkpoint_id=_checkpoint_id(snapshot), reason=drained.reason)
 
     async def _failed(self, error: Exception, config: RunnableConfig) -> RunOutcome:
         snapshot = await self._snapshot_after(error, config)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
 from langgraph.runtime import get_runtime
 from langgraph.types import Command, interrupt
 
@@ -37,8 +38,16 @@ class Nest:
 class NestedEnd:
     """How one run of a task ended, and whether an earlier attempt of the task had begun it."""
 
-    result: GraphResult | BridgeError
+    result: GraphResult | BridgeError | GraphDrained
     is_old: bool
+
+    @classmethod
+    def of(cls, result: Callable[[], GraphResult], *, is_old: bool) -> NestedEnd:
+        """Return how a run ended, by what its result is or raises."""
+        try:
+            return cls(result=result(), is_old=is_old)
+        except (BridgeError, GraphDrained) as error:
+            return cls(result=error, is_old=is_old)
 
 
 def nest_of(config: RunnableConfig) -> Nest | None:
@@ -66,8 +75,8 @@ def context_around() -> Any:
 async def run_in_task(given: Any, run: Callable[[Any, int], Awaitable[NestedEnd]]) -> GraphResult:
     """Run a graph to its end, handing its questions to the graph around, one after the other.
 
-    The task is run again for each answer, and after a failure when it has a retry policy: what it did before is found
-    by the runs' names.
+    The task is run again for each answer, after it was drained, and after a failure when it has a retry policy: what it
+    did before is found by the runs' names.
 
     Args:
         given: the input.
@@ -77,7 +86,7 @@ async def run_in_task(given: Any, run: Callable[[Any, int], Awaitable[NestedEnd]
     while True:
         end = await run(given, number)
         number += 1
-        if isinstance(end.result, BridgeError):
+        if isinstance(end.result, BridgeError | GraphDrained):
             if not end.is_old:
                 raise end.result
             given = None

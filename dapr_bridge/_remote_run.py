@@ -9,12 +9,15 @@ from datetime import timedelta
 from typing import Any
 
 from dapr.ext.workflow import WorkflowState, WorkflowStatus
+from langgraph.runtime import RunControl
 
 from dapr_bridge import _names
 from dapr_bridge._cancellation import CancelMarks
+from dapr_bridge._draining import DrainMarks, passing_on
 from dapr_bridge._wire import Failure, RunOutcome, RunRequest
 from dapr_bridge._workflows import ENDED, Workflows
 from dapr_bridge.errors import BridgeError, CallRefusedError
+from dapr_bridge.saver.store import StateStore
 
 _PAUSE_SECONDS = 0.05
 
@@ -25,8 +28,9 @@ _SAME = ("graph", "thread_id", "input", "context")
 class RemoteRuns:
     """The runs of one graph; a run's id is the instance id of its workflow."""
 
-    def __init__(self, graph: str, workflows: Workflows, marks: CancelMarks) -> None:
-        self._graph, self._workflows, self._marks = graph, workflows, marks
+    def __init__(self, graph: str, workflows: Workflows, store: StateStore) -> None:
+        self._graph, self._workflows = graph, workflows
+        self._marks, self._drains = CancelMarks(store), DrainMarks(store)
 
     async def find(self, request: RunRequest, *, whatever: bool = False) -> bool:
         """Tell whether the run is there already, going on or ended.
@@ -45,19 +49,21 @@ class RemoteRuns:
             self._check_same(state, request)
         return True
 
-    async def start(self, request: RunRequest) -> None:
-        """Start a run, unless another caller has just started it."""
+    async def start(self, request: RunRequest, control: RunControl | None = None) -> None:
+        """Start a run, unless another caller has just started it; one that is to be drained knows from the start."""
+        if control is not None:
+            await self._drains.note(request.run_id or "", control)
         name, instance_id = _names.graph_workflow(self._graph), request.run_id or ""
         if not await self._workflows.start(name, instance_id=instance_id, record=request.to_json()):
             await self.find(request)
 
-    async def outcome(self, run_id: str) -> RunOutcome:
-        """Wait for a run's end.
+    async def outcome(self, run_id: str, control: RunControl | None = None) -> RunOutcome:
+        """Wait for a run's end, and have it drained when its caller's control asks for that.
 
         Raises:
             BridgeError: its workflow has vanished.
         """
-        state = await self._workflows.end(run_id)
+        state = await passing_on(control, self._drains, run_id, self._workflows.end(run_id))
         if state is None:
             raise BridgeError(f"workflow {run_id!r} of graph {self._graph!r} has vanished")
         if state.runtime_status is WorkflowStatus.COMPLETED:

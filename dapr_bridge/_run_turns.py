@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from langgraph.runtime import RunControl
+
 from dapr_bridge._cancellation import CancelMarks, RunWatch
+from dapr_bridge._draining import DrainMarks
 from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH
 from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, RunCall, ThreadClaims, Verdict
 from dapr_bridge._wire import IfBusy, RunOutcome
@@ -30,6 +33,7 @@ class RunTurns:
     def __init__(self, store: StateStore, is_live: Callable[[str], Awaitable[bool]]) -> None:
         self._claims = ThreadClaims(store, is_live)
         self._marks = CancelMarks(store)
+        self._drains = DrainMarks(store)
         self._watch = RunWatch(store)
 
     async def take(
@@ -39,12 +43,21 @@ class RunTurns:
         *,
         if_busy: IfBusy = "raise",
         check: Check | None = None,
+        control: RunControl | None = None,
     ) -> RunOutcome:
         """Do a run's work in its turn; `work` is handed what the claim has found.
 
         A state store that is away leaves the claim as it is: the run is not over.
+
+        Args:
+            call: the run's call.
+            work: the work.
+            if_busy: what to do while another run has the thread.
+            check: tells why the run cannot go on.
+            control: what the work obeys; drained when somebody wishes that of the run.
         """
-        verdict = await self._claim(call, if_busy=if_busy)
+        control = control or RunControl()
+        verdict = await self._claim(call, control, if_busy=if_busy)
         match verdict:
             case Ended(outcome=outcome):
                 return outcome
@@ -53,27 +66,33 @@ class RunTurns:
             case Cancelled():
                 outcome = RunOutcome(status="cancelled")
             case Claimed() as claimed:
-                outcome = await self._work(call, lambda: self._checked(call, claimed, work, check))
+                outcome = await self._work(call, control, lambda: self._checked(call, claimed, work, check))
         if outcome.status == "planned":
             # The run is not over: its tasks come next, and its thread stays its own.
             return outcome
         await self._claims.release(call, outcome)
         if outcome.status == "cancelled":
             await self._marks.remove(call.run_id)
+        await self._drains.remove(call.run_id, control)
         return outcome
 
-    async def watch(self, call: RunCall, work: Callable[[], Awaitable[T]]) -> T | None:
-        """Do a part of a run whose turn it is; returns None when the run was stopped meanwhile."""
+    async def watch(self, call: RunCall, control: RunControl, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Do a part of a run whose turn it is; returns None when the run was stopped meanwhile.
+
+        What the part has asked of its control is for the run as a whole.
+        """
         try:
-            return await self._watch.guard(call, work)
+            done = await self._watch.guard(call, control, work)
         except RunCancelledError:
             return None
+        await self._drains.note(call.run_id, control)
+        return done
 
-    async def _claim(self, call: RunCall, *, if_busy: IfBusy) -> Verdict:
+    async def _claim(self, call: RunCall, control: RunControl, *, if_busy: IfBusy) -> Verdict:
         pause, clock = _FIRST_PAUSE, asyncio.get_running_loop().time
         give_up_at = clock() + _PATIENCE_WITH_OWN
         while True:
-            verdict = await self._claims.claim(call)
+            verdict = await self._claims.claim(call, control)
             if not isinstance(verdict, Busy):
                 return verdict
             if if_busy == "raise" and not (verdict.is_own and clock() < give_up_at):
@@ -95,9 +114,9 @@ class RunTurns:
             await self._claims.note_shape(call)
         return await work(claimed)
 
-    async def _work(self, call: RunCall, work: Callable[[], Awaitable[RunOutcome]]) -> RunOutcome:
+    async def _work(self, call: RunCall, control: RunControl, work: Callable[[], Awaitable[RunOutcome]]) -> RunOutcome:
         try:
-            return await self._watch.guard(call, work)
+            return await self._watch.guard(call, control, work)
         except RunCancelledError:
             # It may also be that another delivery of the same call, in another process, has come to the end first.
             verdict = await self._claims.claim(call)

@@ -7,7 +7,7 @@ the saver.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
@@ -16,6 +16,7 @@ from langgraph.channels.base import BaseChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.errors import ErrorCode, GraphDrained, GraphRecursionError, create_error_message
 from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
 from langgraph.types import Command, GraphOutput, Interrupt, StreamMode
 
 from dapr_bridge._fan_out import Announcement, FanOut
@@ -80,6 +81,7 @@ class Stepper:
         plans: the supersteps that this process has planned.
         ear: what hears LangGraph's events, if anything does.
         arguments: more arguments for LangGraph's `astream`.
+        control: the run's own; when it says so, the run stops at the end of a superstep.
     """
 
     def __init__(
@@ -90,11 +92,13 @@ class Stepper:
         plans: Plans | None = None,
         ear: Ear | None = None,
         arguments: Mapping[str, Any] | None = None,
+        control: RunControl | None = None,
     ) -> None:
         self._saver = cast("BaseCheckpointSaver[Any]", graph.checkpointer)
         self._view = SettledView(self._saver)
         self._graph = graph.copy({"checkpointer": self._view})
         self._fans_out = fans_out
+        self._control = control or RunControl()
         self._arguments = dict(arguments or {})
         self._counts_steps = any(not isinstance(channel, BaseChannel) for channel in graph.channels.values())
         self._plans = plans or Plans()
@@ -123,6 +127,7 @@ class Stepper:
             is_new: whether the run begins here, so that tasks which have asked something are run again.
 
         Raises:
+            GraphDrained: the run was stopped by its control.
             Exception: what LangGraph raises: a node's exception, `GraphRecursionError`, ...
         """
         head = await self._saver.aget_tuple(config)
@@ -140,6 +145,7 @@ class Stepper:
             asks_again=is_new,
             is_resuming=is_new and head is not None and (value is None or isinstance(value, Command)),
             fans_out=self._fans_out,
+            control=self._control,
         )
         if not config.get("configurable", {}).get("checkpoint_id"):
             self._view.hand_out(self._view.shown(head) if head else None)
@@ -147,12 +153,14 @@ class Stepper:
             self._graph,
             with_answers_by_id(value, answers),
             self._within(config, head, last_step),
-            FanOut(decision.decide),
+            FanOut(decision.decide, self._control),
             ear=self._ear if is_new or self._ear is None else GoingOn(self._ear),
         )
         self._view.take_back()
         if decision.is_exhausted:
             raise _recursion_error(steps_allowed(self._graph, config))
+        if ended.was_stopped and decision.is_drained:
+            raise GraphDrained(self._control.drain_reason or "shutdown")
         stands_at = Advance(checkpoint_id=decision.checkpoint_id or _id(head), last_step=last_step)
         return await self._how_far(ended, decision, stands_at, config)
 
@@ -179,13 +187,17 @@ class Stepper:
         view.hand_out(head)
         graph = with_idle_node(_without_breakpoints(self._graph, view))
         value = Command(resume=dict(task.answers)) if task.answers else None
-        await self._run(
-            graph,
-            value,
-            await self._called(task, self._within(config, head, last_step), checkpoint_id),
-            FanOut(lambda announced: _announced_id(announced) != checkpoint_id),
-            ear=self._ear_for([each for each in superstep.ids if each != task.id], checkpoint_id),
-        )
+        try:
+            await self._run(
+                graph,
+                value,
+                await self._called(task, self._within(config, head, last_step), checkpoint_id),
+                FanOut(lambda announced: _announced_id(announced) != checkpoint_id, self._control),
+                ear=self._ear_for([each for each in superstep.ids if each != task.id], checkpoint_id),
+            )
+        except GraphDrained as drained:
+            # A subgraph has stopped on its way; so will the run, when the other tasks have ended.
+            self._control.request_drain(drained.reason)
         if view.is_finished:
             return "saved"
         return "paused" if view.has_asked else "stopped"
@@ -272,7 +284,7 @@ class Stepper:
                 if ear:
                     await ear.hear(namespace, mode, payload)
         except GraphDrained:
-            if control.drain_reason is not None:
+            if not control.has_stopped:
                 raise
             return _Ended(output=latest, was_stopped=True)
         return _Ended(output=latest, was_stopped=False)
@@ -304,10 +316,12 @@ class _Decision:
     asks_again: bool
     is_resuming: bool
     fans_out: bool
+    control: RunControl
     checkpoint_id: str = ""
     announced: Announcement = field(default_factory=dict[str, Any])
     tasks: tuple[PlannedTask, ...] = ()
     is_exhausted: bool = False
+    is_drained: bool = False
 
     def decide(self, announced: Announcement) -> bool:
         """Tell whether the loop is to stop in front of this superstep."""
@@ -316,10 +330,11 @@ class _Decision:
         self.is_exhausted = announced["metadata"]["step"] + 1 > self.last_step
         if self.is_exhausted:
             return True
-        if not self.fans_out:
-            return False
         pending = self.pending if self.checkpoint_id == self.head else PendingTasks()
         open_tasks = [task for task in announced["tasks"] if task["id"] not in pending.finished]
+        self.is_drained = self.control.drain_requested and not self._goes_on(open_tasks)
+        if self.is_drained or not self.fans_out:
+            return self.is_drained
         ready = [task for task in open_tasks if self._is_ready(task["id"], pending)]
         if len(open_tasks) == len(ready) <= 1:
             return False
@@ -338,6 +353,11 @@ class _Decision:
             if task_id not in self.stopped
             for question in questions
         )
+
+    def _goes_on(self, open_tasks: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether a superstep is over for a run that is to be drained: it is ended, or its questions are asked."""
+        is_under_way = self.checkpoint_id == self.head and not self.asks_again
+        return is_under_way and all(task["id"] in self.paused and task["id"] not in self.stopped for task in open_tasks)
 
     def _is_ready(self, task_id: str, pending: PendingTasks) -> bool:
         if task_id in self.paused:

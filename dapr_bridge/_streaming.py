@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP
 from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
 from langgraph.types import GraphOutput, StreamMode
 
 from dapr_bridge._event_keys import NAMING_MODES, EventKeys, Namespace, StreamedEvent
@@ -69,9 +70,10 @@ class RunStream:
         """How many events there are, for `RunOutcome.events`."""
         return self._publisher.counts if self._publisher else {}
 
-    async def run(self, value: Any, config: RunnableConfig) -> GraphOutput[Any]:
+    async def run(self, value: Any, config: RunnableConfig, control: RunControl) -> GraphOutput[Any]:
         """Run the graph; returns what `ainvoke` would, and what this run has asked."""
-        arguments, listener = await self.arguments(), self.listener(config)
+        arguments: dict[str, Any] = {"control": control, **await self.arguments()}
+        listener = self.listener(config)
         if listener is None:
             return told(await self._graph.ainvoke(value, config, durability="sync", **arguments))
         latest: GraphOutput[Any] = GraphOutput(None)

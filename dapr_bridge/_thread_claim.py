@@ -11,10 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from langgraph.runtime import RunControl
+
+from dapr_bridge._draining import heed
 from dapr_bridge._wire import RunOutcome
 from dapr_bridge.saver.cache import Expectations
 from dapr_bridge.saver.effects import Awaited, Steps, arun
-from dapr_bridge.saver.keys import cancel_key, claim_key
+from dapr_bridge.saver.keys import cancel_key, claim_key, drain_key
 from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
 _MOST_ENDED = 4
@@ -144,11 +147,16 @@ class ThreadClaims:
         # Reads of claims that were made, sent for at once, so that a release need not wait for the ETag.
         self._sent_for: Expectations[Awaited] = Expectations(_MOST_SENT_FOR)
 
-    async def claim(self, call: RunCall) -> Verdict:
-        """Take the thread for a run: a free one, the run's own, or one whose run has no live workflow any more."""
+    async def claim(self, call: RunCall, control: RunControl | None = None) -> Verdict:
+        """Take the thread for a run: a free one, the run's own, or one whose run has no live workflow any more.
+
+        Args:
+            call: the run's call.
+            control: what is told when the run is to be drained.
+        """
         dead = ""
         while True:
-            verdict, holder = await self._try(call, dead=dead)
+            verdict, holder = await self._try(call, control or RunControl(), dead=dead)
             is_known_dead = isinstance(verdict, Busy) and holder.instance_id == dead
             if not isinstance(verdict, Busy) or not holder.instance_id or is_known_dead:
                 return verdict
@@ -184,7 +192,7 @@ class ThreadClaims:
         await arun(self._store.update([key], decide))
         self._sent_for.put(key, self._store.start_read(key))
 
-    async def _try(self, call: RunCall, *, dead: str) -> tuple[Verdict, _Claim]:
+    async def _try(self, call: RunCall, control: RunControl, *, dead: str) -> tuple[Verdict, _Claim]:
         key, cancel = claim_key(call.thread_id), cancel_key(call.run_id)
         seen: tuple[Verdict, _Claim] = Cancelled(), _Claim()
 
@@ -193,9 +201,10 @@ class ThreadClaims:
             claim = _Claim.from_document(found.get(key))
             verdict = _judge(claim, call, dead=dead, is_cancelled=cancel in found)
             seen = verdict, claim
+            heed(control, call.run_id, found)
             return [claim.taken_by(call).to_write(key, found.get(key))] if isinstance(verdict, Claimed) else []
 
-        await arun(self._store.update([key, cancel], decide))
+        await arun(self._store.update([key, cancel, drain_key(call.run_id)], decide))
         if isinstance(seen[0], Claimed):
             self._sent_for.put(key, self._store.start_read(key))
         return seen

@@ -257,8 +257,8 @@ class RunOutcome:
 
     Attributes:
         status: finished, interrupted (waits for an answer or at a breakpoint), failed, busy (it never began, for
-            another run has the thread), cancelled, refused (the worker cannot do what the request asks), or planned
-            (it goes on when `tasks` have run).
+            another run has the thread), cancelled, drained (a `RunControl` has stopped it), refused (the worker cannot
+            do what the request asks), or planned (it goes on when `tasks` have run).
         checkpoint_id: the thread's latest checkpoint.
         output: LangGraph's output, or a reference to it.
         interrupts: the questions that wait: id, and value as payload.
@@ -268,9 +268,10 @@ class RunOutcome:
         run_id: the run, of a planned or an interrupted one.
         last_step: the last superstep that its recursion limit allows, of a planned one.
         tasks: what is to run next, each in an activity of its own.
+        reason: why a drained run was asked to stop.
     """
 
-    status: Literal["finished", "interrupted", "failed", "busy", "cancelled", "refused", "planned"]
+    status: Literal["finished", "interrupted", "failed", "busy", "cancelled", "drained", "refused", "planned"]
     checkpoint_id: str = ""
     output: Payload | None = None
     interrupts: Sequence[Mapping[str, Any]] = ()
@@ -280,6 +281,7 @@ class RunOutcome:
     run_id: str = ""
     last_step: int = 0
     tasks: Sequence[TaskOrder] = ()
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return what history records; of a plan, what the workflow needs."""
@@ -301,6 +303,7 @@ class RunOutcome:
             "holder": self.holder,
             "events": dict(self.events),
             **({"run_id": self.run_id} if self.run_id else {}),
+            **({"reason": self.reason} if self.reason else {}),
         }
 
     @classmethod
@@ -317,6 +320,7 @@ class RunOutcome:
             run_id=record.get("run_id", ""),
             last_step=record.get("last_step", 0),
             tasks=tuple(TaskOrder.from_json(each) for each in record.get("tasks", ())),
+            reason=record.get("reason", ""),
         )
 
 

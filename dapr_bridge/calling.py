@@ -9,6 +9,7 @@ from typing import Any, Literal
 from dapr.ext.workflow import DaprWorkflowContext, TaskFailedError
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.errors import GraphDrained
 from langgraph.types import Interrupt
 
 from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest, decode_inline, encode_inline
@@ -80,6 +81,7 @@ def call_graph(
         GraphChangedError: the worker's graph lacks what the run has to do next.
         ThreadBusyError: another run of the thread is going on.
         RunCancelledError: the run was cancelled with `DurableGraph.acancel`.
+        GraphDrained: LangGraph's; a node has asked for it, and the thread can be gone on with.
         UnansweredError: nobody answered in time, and `on_interrupt` has no default.
         PayloadTooLargeError: the input has to travel by `Reference`.
     """
@@ -144,6 +146,8 @@ def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtoco
     where = f"graph {request.graph!r}, thread {request.thread_id!r}"
     if outcome.status == "cancelled":
         raise RunCancelledError(f"{where}: the run was cancelled; a new call goes on from the last checkpoint")
+    if outcome.status == "drained":
+        raise GraphDrained(outcome.reason)
     if outcome.status == "refused":
         raise CallRefusedError(f"{where}: {outcome.failure.message if outcome.failure else 'the worker refused'}")
     if outcome.failure is not None:

@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
 from langgraph.types import All, StreamMode
 
 from dapr_bridge import _blocking
@@ -29,7 +30,7 @@ from dapr_bridge._call_arguments import (
     wire_options,
 )
 from dapr_bridge._callbacks import Report, reported
-from dapr_bridge._cancellation import CancelMarks
+from dapr_bridge._draining import control_of
 from dapr_bridge._events import StreamRequest, decode_event
 from dapr_bridge._nesting import Nest, NestedEnd, context_around, nest_of, run_in_task
 from dapr_bridge._presenting import Presenter, Version, differ, presenter
@@ -71,6 +72,7 @@ class _Call:
     context: Any
     stream: StreamRequest | None
     nest: Nest | None
+    control: RunControl | None
 
 
 class DurableGraph(ThreadReader):
@@ -108,7 +110,7 @@ class DurableGraph(ThreadReader):
             workflows=Workflows(address),
             subscription=EventSubscription(events, address=address) if events else None,
         )
-        self._runs = RemoteRuns(self._hosted_name, self._shared.workflows, CancelMarks(saver.store))
+        self._runs = RemoteRuns(self._hosted_name, self._shared.workflows, saver.store)
 
     # ----- runs ---------------------------------------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ class DurableGraph(ThreadReader):
         Raises:
             GraphFailedError: a node failed after its own retries; `ainvoke(None, config)` goes on.
             ThreadBusyError: another run of the thread is going on.
-            RunCancelledError: the run was cancelled.
+            RunCancelledError: the run was cancelled; LangGraph's `GraphDrained`: a `RunControl` has stopped it.
             CallRefusedError: something in the call would be lost on the way.
         """
         options = LangGraphOptions(
@@ -322,21 +324,19 @@ class DurableGraph(ThreadReader):
             context=plain_context(context_around() if nest and context is None else context),
             stream=stream,
             nest=nest,
+            control=control_of(others, is_nested=nest is not None),
         )
 
     async def _run(self, input: Any, call: _Call) -> GraphResult:  # noqa: A002 - LangGraph's name
         request, _ = await self._begin(input, call)
-        return self._result(request, await self._runs.outcome(call.run_id))
+        return self._result(request, await self._runs.outcome(call.run_id, call.control))
 
     async def _run_in_task(self, input: Any, call: _Call) -> GraphResult:  # noqa: A002 - LangGraph's name
         async def run(given: Any, number: int) -> NestedEnd:
             run_id = f"{call.run_id}-{number}"
             request, is_begun = await self._begin(given, replace(call, run_id=run_id))
-            outcome = await self._runs.outcome(run_id)
-            try:
-                return NestedEnd(result=self._result(request, outcome), is_old=not is_begun)
-            except BridgeError as error:
-                return NestedEnd(result=error, is_old=not is_begun)
+            outcome = await self._runs.outcome(run_id, call.control)
+            return NestedEnd.of(lambda: self._result(request, outcome), is_old=not is_begun)
 
         return await run_in_task(input, run)
 
@@ -355,7 +355,7 @@ class DurableGraph(ThreadReader):
         )
         if call.is_named and await self._runs.find(request, whatever=call.nest is not None):
             return request, False
-        await self._runs.start(request)
+        await self._runs.start(request, call.control)
         return request, True
 
     async def _streamed(
@@ -369,7 +369,7 @@ class DurableGraph(ThreadReader):
         arrivals, values = Arrivals(), None
         with subscription.follow(call.run_id) as inbox:
             request, is_begun = await self._begin(input, call)
-            outcome = asyncio.ensure_future(self._runs.outcome(call.run_id))
+            outcome = asyncio.ensure_future(self._runs.outcome(call.run_id, call.control))
             try:
                 # A run that another call has begun streams to that call.
                 async for event in until_end(inbox, outcome, arrivals) if is_begun else nothing():

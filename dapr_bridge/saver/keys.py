@@ -70,6 +70,11 @@ def cancel_key(run_id: str) -> str:
     return _key("X", run_id)
 
 
+def drain_key(run_id: str) -> str:
+    """Key of the wish that a run be drained, and of its reason."""
+    return _key("D", run_id)
+
+
 def lease_key(name: str) -> str:
     """Key of a lease."""
     return _key("K", name)

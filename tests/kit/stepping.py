@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
 
 from dapr_bridge._stepper import Advance, PlannedTask, Stepper, TaskEnd
 
@@ -19,16 +20,18 @@ class Drive:
 
     Attributes:
         planned: the node names of each fan-out.
+        control: the run's own.
     """
 
     def __init__(self, graph: Pregel[Any, Any, Any, Any]) -> None:
         self.graph = graph.copy({"checkpointer": InMemorySaver()})
         self.planned: list[list[str]] = []
+        self.control = RunControl()
         self._config = THREAD
 
     def worker(self) -> Stepper:
         """Return a stepper that knows nothing of what others have planned."""
-        return Stepper(self.graph, fans_out=True)
+        return Stepper(self.graph, fans_out=True, control=self.control)
 
     async def begin(self, value: Any, config: RunnableConfig = THREAD) -> Advance:
         """Begin a run, up to its first fan-out."""
@@ -41,9 +44,11 @@ class Drive:
             task, self._config, checkpoint_id=plan.checkpoint_id, last_step=plan.last_step
         )
 
-    async def go_on(self, plan: Advance, *, paused: Sequence[str] = ()) -> Advance:
+    async def go_on(self, plan: Advance, *, paused: Sequence[str] = (), stopped: Sequence[str] = ()) -> Advance:
         """Go on when the planned tasks are done."""
-        return await self.worker().advance(None, self._config, last_step=plan.last_step, paused=paused, is_new=False)
+        return await self.worker().advance(
+            None, self._config, last_step=plan.last_step, paused=paused, stopped=stopped, is_new=False
+        )
 
     async def invoke(self, value: Any, config: RunnableConfig = THREAD) -> Any:
         """Run to the end or a question; returns LangGraph's output."""
@@ -51,5 +56,9 @@ class Drive:
         while plan.tasks:
             self.planned.append([task.node for task in plan.tasks])
             ends = {task.id: await self.run(task, plan) for task in plan.tasks}
-            plan = await self.go_on(plan, paused=[each for each, end in ends.items() if end in ("paused", "stopped")])
+            plan = await self.go_on(plan, paused=_those(ends, "paused", "stopped"), stopped=_those(ends, "stopped"))
         return plan.output
+
+
+def _those(ends: Mapping[str, TaskEnd], *wanted: TaskEnd) -> list[str]:
+    return [each for each, end in ends.items() if end in wanted]

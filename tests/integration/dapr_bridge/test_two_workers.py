@@ -162,7 +162,7 @@ def unwatched(worker: Worker) -> GraphActivities:
 class Unwatched:
     """Lets all work go on."""
 
-    async def guard(self, _: object, body: Callable[[], Awaitable[Any]]) -> Any:
+    async def guard(self, _: object, __: object, body: Callable[[], Awaitable[Any]]) -> Any:
         return await body()
 
 

@@ -25,7 +25,9 @@ class Reason:
 
 REASONS = (
     Reason(
-        "`control=`: a `RunControl` of the caller cannot reach the worker; refused by name", error="a RunControl cannot"
+        "a node drains its caller's own `RunControl`, which only a test can, for the caller is elsewhere: the wish is "
+        "still on its way when the next superstep begins",
+        test="test_drain_from_subgraph_can_resume_parent|test_drain_requested_inside_first_node",
     ),
     Reason(
         "callbacks of the caller stay with the caller, to which the run is one step: they hear of no node",
