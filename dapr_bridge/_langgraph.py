@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import ErrorCode, GraphRecursionError, create_error_message
 from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.pregel._loop import PregelLoop
 from langgraph.pregel.protocol import StreamProtocol
@@ -136,6 +137,15 @@ def steps_allowed(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig) -> 
     """Return the recursion limit under which LangGraph runs a graph."""
     own = graph.config or {}
     return config.get("recursion_limit") or own.get("recursion_limit") or _DEFAULT_STEPS
+
+
+def recursion_error(limit: int) -> GraphRecursionError:
+    """Return what LangGraph raises when a run has used up its supersteps."""
+    text = (
+        f"Recursion limit of {limit} reached without hitting a stop condition. You can increase the limit by setting "
+        "the `recursion_limit` config key."
+    )
+    return GraphRecursionError(create_error_message(message=text, error_code=ErrorCode.GRAPH_RECURSION_LIMIT))
 
 
 def told(output: Any, *, after: GraphOutput[Any] | None = None) -> GraphOutput[Any]:

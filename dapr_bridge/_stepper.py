@@ -7,46 +7,40 @@ the saver.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.channels.base import BaseChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
-from langgraph.errors import ErrorCode, GraphDrained, GraphRecursionError, create_error_message
+from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 from langgraph.types import Command, GraphOutput, Interrupt, StreamMode
 
-from dapr_bridge._fan_out import Announcement, FanOut
-from dapr_bridge._langgraph import TASKS, StepsLeft, listening, resuming, steps_allowed, told, with_idle_node
+from dapr_bridge._decision import Decision, PlannedTask, announced_id
+from dapr_bridge._fan_out import FanOut
+from dapr_bridge._langgraph import (
+    TASKS,
+    StepsLeft,
+    listening,
+    recursion_error,
+    resuming,
+    steps_allowed,
+    told,
+    with_idle_node,
+)
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
+from dapr_bridge._saver_view import SaverView
 from dapr_bridge._supersteps import Plans, Superstep
-from dapr_bridge._task_events import Ear, GoingOn, OneTask
-from dapr_bridge._task_views import SettledView, TaskView
+from dapr_bridge._task_events import Ear, GoingOn, OneTask, SavedTasks
+from dapr_bridge._task_views import SavedView, SettledView, TaskView
 
 Graph = Pregel[Any, Any, Any, Any]
 _Chunk = tuple[tuple[str, ...], str, Any]
 
 _LEVEL = "|"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedTask:
-    """A task that is to run in an activity of its own.
-
-    Attributes:
-        id: LangGraph's id of it.
-        node: the node that it runs.
-        answers: the answers to what it has asked.
-        is_resumed: whether the run was told to go on, and this is the superstep where it does.
-    """
-
-    id: str
-    node: str
-    answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    is_resumed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +129,7 @@ class Stepper:
         answers = answers_of(value, pending)
         if last_step is None:
             last_step = _step(head) + steps_allowed(self._graph, config) + 2
-        decision = _Decision(
+        decision = Decision(
             head=_id(head),
             last_step=last_step,
             pending=pending,
@@ -149,20 +143,21 @@ class Stepper:
         )
         if not config.get("configurable", {}).get("checkpoint_id"):
             self._view.hand_out(self._view.shown(head) if head else None)
+        within = self._within(config, head, last_step)
         ended = await self._run(
             self._graph,
             with_answers_by_id(value, answers),
-            self._within(config, head, last_step),
+            within,
             FanOut(decision.decide, self._control),
             ear=self._ear if is_new or self._ear is None else GoingOn(self._ear),
         )
         self._view.take_back()
         if decision.is_exhausted:
-            raise _recursion_error(steps_allowed(self._graph, config))
+            raise recursion_error(steps_allowed(self._graph, config))
         if ended.was_stopped and decision.is_drained:
             raise GraphDrained(self._control.drain_reason or "shutdown")
         stands_at = Advance(checkpoint_id=decision.checkpoint_id or _id(head), last_step=last_step)
-        return await self._how_far(ended, decision, stands_at, config)
+        return await self._how_far(ended, decision, stands_at, within)
 
     async def run_task(
         self, task: PlannedTask, config: RunnableConfig, *, checkpoint_id: str, last_step: int
@@ -192,7 +187,7 @@ class Stepper:
                 graph,
                 value,
                 await self._called(task, self._within(config, head, last_step), checkpoint_id),
-                FanOut(lambda announced: _announced_id(announced) != checkpoint_id, self._control),
+                FanOut(lambda announced: announced_id(announced) != checkpoint_id, self._control),
                 ear=self._ear_for([each for each in superstep.ids if each != task.id], checkpoint_id),
             )
         except GraphDrained as drained:
@@ -211,7 +206,7 @@ class Stepper:
             return values.get(wanted) if isinstance(values, dict) else values
         return {name: values[name] for name in wanted if name in values}
 
-    async def _how_far(self, ended: _Ended, decision: _Decision, stands_at: Advance, config: RunnableConfig) -> Advance:
+    async def _how_far(self, ended: _Ended, decision: Decision, stands_at: Advance, config: RunnableConfig) -> Advance:
         if not ended.was_stopped:
             return replace(stands_at, output=ended.output.value, interrupts=ended.output.interrupts)
         if decision.tasks:
@@ -219,8 +214,18 @@ class Stepper:
             return replace(stands_at, tasks=decision.tasks)
         waiting = await self.output_so_far(config)
         if self._ear and decision.pending.finished:
+            await self._tell_saved(self._ear, decision, config)
             await self._ear.hear((), "values", waiting)
         return replace(stands_at, output=waiting, interrupts=decision.waiting_for)
+
+    async def _tell_saved(self, ear: Ear, decision: Decision, config: RunnableConfig) -> None:
+        """Tell what tasks of the superstep have saved: those of an earlier run have no activity here that tells it."""
+        finished = decision.pending.finished
+        view = SavedView(self._view, open_tasks={task["id"] for task in decision.announced["tasks"]} - finished)
+        control = FanOut(lambda announced: announced_id(announced) != decision.checkpoint_id)
+        await self._run(
+            _without_breakpoints(self._graph, view), None, config, control, ear=SavedTasks(ear, finished=finished)
+        )
 
     async def _called(self, task: PlannedTask, config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
         """Return the task's config, saying whether a subgraph with a memory of its own goes on, or is called anew.
@@ -303,88 +308,8 @@ class _Ended:
     was_stopped: bool
 
 
-@dataclass(kw_only=True)
-class _Decision:
-    """What `advance` decides at each superstep, and what it has come to."""
-
-    head: str
-    last_step: int
-    pending: PendingTasks
-    answers: Mapping[str, Any]
-    paused: frozenset[str]
-    stopped: frozenset[str]
-    asks_again: bool
-    is_resuming: bool
-    fans_out: bool
-    control: RunControl
-    checkpoint_id: str = ""
-    announced: Announcement = field(default_factory=dict[str, Any])
-    tasks: tuple[PlannedTask, ...] = ()
-    is_exhausted: bool = False
-    is_drained: bool = False
-
-    def decide(self, announced: Announcement) -> bool:
-        """Tell whether the loop is to stop in front of this superstep."""
-        is_resumed = self.is_resuming and not self.announced
-        self.checkpoint_id, self.announced = _announced_id(announced), announced
-        self.is_exhausted = announced["metadata"]["step"] + 1 > self.last_step
-        if self.is_exhausted:
-            return True
-        pending = self.pending if self.checkpoint_id == self.head else PendingTasks()
-        open_tasks = [task for task in announced["tasks"] if task["id"] not in pending.finished]
-        self.is_drained = self.control.drain_requested and not self._goes_on(open_tasks)
-        if self.is_drained or not self.fans_out:
-            return self.is_drained
-        ready = [task for task in open_tasks if self._is_ready(task["id"], pending)]
-        if len(open_tasks) == len(ready) <= 1:
-            return False
-        self.tasks = tuple(replace(self._planned(task, pending), is_resumed=is_resumed) for task in ready)
-        return True
-
-    @property
-    def waiting_for(self) -> tuple[Interrupt, ...]:
-        """The questions of the tasks that wait.
-
-        A task that has gone on to a breakpoint within has asked nothing since: LangGraph keeps its last question.
-        """
-        return tuple(
-            question
-            for task_id, questions in self.pending.asked.items()
-            if task_id not in self.stopped
-            for question in questions
-        )
-
-    def _goes_on(self, open_tasks: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether a superstep is over for a run that is to be drained: it is ended, or its questions are asked."""
-        is_under_way = self.checkpoint_id == self.head and not self.asks_again
-        return is_under_way and all(task["id"] in self.paused and task["id"] not in self.stopped for task in open_tasks)
-
-    def _is_ready(self, task_id: str, pending: PendingTasks) -> bool:
-        if task_id in self.paused:
-            return False
-        questions = pending.asked.get(task_id, ())
-        return not questions or self.asks_again or any(question.id in self.answers for question in questions)
-
-    def _planned(self, task: Mapping[str, Any], pending: PendingTasks) -> PlannedTask:
-        questions = pending.asked.get(task["id"], ())
-        answers = {each.id: self.answers[each.id] for each in questions if each.id in self.answers}
-        return PlannedTask(id=task["id"], node=task["name"], answers=answers)
-
-
-def _without_breakpoints(graph: Graph, view: TaskView) -> Graph:
+def _without_breakpoints(graph: Graph, view: SaverView) -> Graph:
     return graph.copy({"checkpointer": view, "interrupt_before_nodes": [], "interrupt_after_nodes": []})
-
-
-def _recursion_error(limit: int) -> GraphRecursionError:
-    text = (
-        f"Recursion limit of {limit} reached without hitting a stop condition. You can increase the limit by setting "
-        "the `recursion_limit` config key."
-    )
-    return GraphRecursionError(create_error_message(message=text, error_code=ErrorCode.GRAPH_RECURSION_LIMIT))
-
-
-def _announced_id(announced: Announcement) -> str:
-    return announced["config"]["configurable"]["checkpoint_id"]
 
 
 def _id(head: CheckpointTuple | None) -> str:

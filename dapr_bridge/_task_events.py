@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -88,3 +89,36 @@ class OneTask:
                 return self._is_of_task(inner, payload["payload"])
             case _:
                 return True
+
+
+class SavedTasks:
+    """Hands on that tasks have begun, and what they have saved, of a superstep in which nothing runs.
+
+    LangGraph tells first of each task that it begins, and then of each, in the same order, what it has written.
+
+    Args:
+        ear: what hears it.
+        finished: ids of the tasks that are to be told of.
+    """
+
+    def __init__(self, ear: Ear, *, finished: Collection[str]) -> None:
+        self.modes, self.subgraphs = ear.modes, ear.subgraphs
+        self._ear, self._finished = ear, finished
+        self._begun: deque[str] = deque()
+
+    async def hear(self, namespace: tuple[str, ...], mode: str, payload: Any) -> None:
+        """Take in one event."""
+        if self._is_of_finished(mode, payload):
+            await self._ear.hear(namespace, mode, payload)
+
+    def _is_of_finished(self, mode: str, payload: Any) -> bool:
+        match mode:
+            case "tasks":
+                self._begun.append(payload["id"])
+                return payload["id"] in self._finished
+            case "updates":
+                return bool(self._begun) and self._begun.popleft() in self._finished
+            case "debug":
+                return payload["type"] == "task" and payload["payload"]["id"] in self._finished
+            case _:
+                return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -96,6 +97,30 @@ def with_one_send(checkpoint: Checkpoint, task_id: str, superstep: Superstep, se
     # A task's id tells its place among the Sends; what comes behind it does not matter.
     values = {**checkpoint["channel_values"], TASKS: [idle_send()] * place + own if own else []}
     return cast("Checkpoint", {**checkpoint, "channel_values": values})
+
+
+class SavedView(SaverView):
+    """Shows the open tasks of a superstep as done, so that LangGraph tells what the others have saved.
+
+    Args:
+        inner: the saver.
+        open_tasks: ids of those that are not done.
+    """
+
+    swallows_checkpoints = True
+
+    def __init__(self, inner: BaseCheckpointSaver[Any], *, open_tasks: Collection[str]) -> None:
+        super().__init__(inner)
+        self._open_tasks = open_tasks
+
+    def shown(self, found: CheckpointTuple) -> CheckpointTuple:
+        """Return a checkpoint on which every task has run."""
+        saved = [write for write in found.pending_writes or [] if write[0] not in self._open_tasks]
+        return found._replace(pending_writes=[*saved, *((each, NO_WRITES, None) for each in self._open_tasks)])
+
+    def kept(self, writes: Writes, task_id: str) -> tuple[Writes, str]:
+        """Return no writes."""
+        return (), task_id
 
 
 class SettledView(SaverView):
