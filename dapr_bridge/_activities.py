@@ -79,6 +79,15 @@ class GraphActivities:
 
         return advance_graph
 
+    def name_call(self) -> Activity:
+        """Return the activity that names a call after the turn of the workflow that has asked for the name."""
+
+        async def name_call(ctx: WorkflowActivityContext, record: dict[str, Any]) -> dict[str, Any]:
+            asked_at = record["asked_at"]
+            return {"run_id": f"{ctx.workflow_id}:{asked_at}:{ctx.task_id}", "asked_at": asked_at}
+
+        return name_call
+
     def run_node(self) -> Activity:
         """Return the activity that runs one task."""
 

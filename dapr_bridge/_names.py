@@ -11,6 +11,11 @@ def advance_activity(graph: str) -> str:
     return f"{graph}:advance"
 
 
+def naming_activity(graph: str) -> str:
+    """Name of the activity that gives a call its default run id."""
+    return f"{graph}:name"
+
+
 def node_activity(graph: str, node: str) -> str:
     """Name of the activity that runs one task of a node (unit `task`)."""
     return f"{graph}.{node}"
@@ -20,6 +25,9 @@ def graph_workflow(graph: str) -> str:
     """Name of the workflow that runs a graph on its own, for `DurableGraph`."""
     return f"graph.{graph}"
 
+
+NAMED_CALLS = "dapr_bridge:named-calls"
+"""Patch of a workflow whose calls without a run id are given one by an activity, and no longer by their own."""
 
 RUN_METADATA = "dapr_run"
 """Metadata of a config that name its run; the saver keeps it with each checkpoint, to tell whose input is applied."""

@@ -42,6 +42,25 @@ class Drive:
     as_child: bool = False
     activities: int = field(default=0, init=False)
 
+    def name_call(self) -> Generator[Any, Any, None]:
+        """Give a call its run id, when it has none, that stays the same when a turn of the workflow is lost.
+
+        Dapr starts what a turn asks for, then saves the turn; one that is lost in between is done again by another
+        clock. The result of an activity is saved before the turn that reads it.
+        """
+        if self.request.run_id is not None or not self.ctx.is_patched(_names.NAMED_CALLS):
+            return
+        activity, given = _names.naming_activity(self.request.graph), {"asked_at": self.request.asked_at}
+        try:
+            record = yield self.ctx.call_activity(activity, input=given, app_id=self.app_id)
+        except TaskFailedError as error:
+            if error.details.error_type != _NOT_REGISTERED:
+                raise
+            # A worker of an earlier release: the run takes its activity's identity.
+            return
+        self.activities += 1
+        self.request = replace(self.request, run_id=record["run_id"], asked_at=record["asked_at"])
+
     def steps(self) -> Steps:
         """Run to the end or a question, going on after each fan-out."""
         return (yield from self._to_end(self.request))

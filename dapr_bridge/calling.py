@@ -67,7 +67,7 @@ def call_graph(
             larger than a few kB.
         thread_id: LangGraph thread. Use an id of the workflow's own, such as one that starts with `ctx.instance_id`.
         run_id: calls with the same run id are one run: its input is applied once, and a later call goes on where the
-            earlier one stopped. By default each call is a run of its own.
+            earlier one stopped. By default each call is a run of its own, which is given its id by an activity more.
         config: JSON for LangGraph's config: `configurable`, `tags`, `metadata`, `recursion_limit`.
         app_id: the app that hosts the graph, when it is not this one.
         if_busy: what to do while another run has the thread: raise, or wait for its end.
@@ -125,6 +125,7 @@ def _unanswered(graph: str, result: GraphResult, wait: EventWait) -> UnansweredE
 
 
 def _run(drive: Drive, waiting: Waiting | None) -> Generator[Any, Any, RunOutcome]:
+    yield from drive.name_call()
     outcome = yield from drive.steps()
     while waiting and outcome.status == "interrupted" and outcome.interrupts:
         answers = yield from waiting.answers(outcome)

@@ -106,6 +106,7 @@ class GraphWorker:
 
     def _register(self, name: str, activities: GraphActivities) -> None:
         self.runtime.register_activity(activities.advance(), name=_names.advance_activity(name))
+        self.runtime.register_activity(activities.name_call(), name=_names.naming_activity(name))
         self.runtime.register_workflow(graph_workflow(name), name=_names.graph_workflow(name))
         # In both units: the run of an earlier release may have planned some.
         for node in self._graphs[name].nodes:

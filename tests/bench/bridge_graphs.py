@@ -72,7 +72,7 @@ def register_plain_workflows(runtime: WorkflowRuntime) -> None:
     def graph_wait(ctx: DaprWorkflowContext, record: dict[str, int]) -> Generator[Any, Any, None]:
         for number in range(record["goal"]):
             thread_id = f"{ctx.instance_id}-{number}"
-            yield from call_graph(ctx, "chain-run", {"count": 0, "goal": 1}, thread_id=thread_id)
+            yield from call_graph(ctx, "chain-run", {"count": 0, "goal": 1}, thread_id=thread_id, run_id=thread_id)
         ctx.set_custom_status(WAITING)
         yield ctx.wait_for_external_event(GO_ON)
 

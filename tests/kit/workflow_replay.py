@@ -38,6 +38,13 @@ class ReplayContext:
     current_utc_datetime: datetime = BEGINNING
     is_replaying: bool = False
     statuses: list[str] = field(default_factory=list)
+    patches: set[str] = field(default_factory=set)
+
+    def is_patched(self, patch_name: str) -> bool:
+        """Take a patch when the workflow comes to it for the first time, and in its replays as its history has it."""
+        if not self.is_replaying:
+            self.patches.add(patch_name)
+        return patch_name in self.patches
 
     def call_activity(self, activity: str, *, input: Any = None, **_: Any) -> Action:  # noqa: A002 - Dapr's name
         """Ask for an activity."""
@@ -78,7 +85,7 @@ class WorkflowRun:
     def to_end(self) -> Any:
         """Run until the workflow returns, then replay it and return what it returned."""
         outcome = self._drive(self.context, self._act)
-        replayed = ReplayContext(instance_id="instance", is_replaying=True)
+        replayed = ReplayContext(instance_id="instance", is_replaying=True, patches=self.context.patches)
         recorded = iter(self.history)
         assert self._drive(replayed, lambda action: _recall(recorded, action, replayed)) == outcome
         assert replayed.statuses == self.context.statuses
@@ -154,6 +161,7 @@ def replay_history(workflow: Workflow, order: Any, recorded: list[dict[str, Any]
         AssertionError: the workflow asks for something else than history holds.
     """
     run = WorkflowRun(workflow, order, answer=lambda name, _: name)
+    run.context.is_replaying = True
     run.history = [_read(entry) for entry in recorded]
     entries = iter(run.history)
     return run._drive(run.context, lambda action: _recall(entries, action, run.context))

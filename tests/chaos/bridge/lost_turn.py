@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from dapr_bridge import Unit
 from dapr_bridge.testing import wait_until
@@ -17,12 +18,16 @@ ENDED = Moment(kind="acknowledgement", side="after")
 """How far the activity is when its turn is lost."""
 
 
-def lose_first_turn(stage: Stage, unit: Unit, judge: Judge, *, workflow: str, when: Moment = BEGUN) -> Judgement:
-    """Kill daprd when the first turn's activity is so far and the turn is still on its way to the store."""
+def lose_turn(
+    stage: Stage, unit: Unit, judge: Judge, *, workflow: str, when: Moment = BEGUN, turn: int = 1
+) -> Judgement:
+    """Kill daprd when a turn's activity is so far and the turn is still on its way to the store."""
     moments = stage.moments
     talk = Conversation.new(stage, unit, workflow=workflow)
-    # The first save is of the new workflow.
-    hold = moments.hold_next(Moment(kind=HISTORY, number=2))
+    # Before each turn, what it is about is saved: the new workflow, or the end of an activity.
+    hold = moments.hold_next(Moment(kind=HISTORY, number=2 * turn))
+    if when.kind == ENDED.kind:
+        when = replace(when, number=turn)
     talk.begin()
     wait_until(lambda: when in moments.seen(), what=f"the activity to be {when}")
     assert hold.is_reached

@@ -45,13 +45,12 @@ request of a killed worker arrives when its successor has ended the run. Workers
 task, and what is saved first counts.
 """
 
-_KNOWN = """## What is known to go wrong
+_LOST_TURNS = """## Turns that are lost
 
-A run of `call_graph` without a `run_id` is named after its call, and with it after the workflow's clock. Dapr 1.18
-starts what a workflow's turn has asked for before it saves the turn: when daprd, the scheduler or the store dies in
-between, the turn is done again by another clock, its call is another run, and ends with `ThreadBusyError` while the
-first one goes on. With a `run_id` of the workflow's own, such as `f"{ctx.instance_id}/triage"`, both are one run;
-the runs above have one, as have the desk's and those of `DurableGraph`. `test_lost_turn.py` shows both.
+Dapr 1.18 starts what a workflow's turn has asked for before it saves the turn: when daprd, the scheduler or the store
+dies in between, the turn is done again by another clock. Both turns ask for one run: by the `run_id` of the call, such
+as `f"{ctx.instance_id}/triage"`, or by the one that an activity has given it, whose result was saved before the turn
+that begins the run. The workflow of the runs above names its runs; `test_lost_turn.py` loses turns of both kinds.
 """
 
 
@@ -92,7 +91,7 @@ def write_report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> s
         ["## Two kills in a run", "", *_table(pairs), ""] if pairs else [],
         [_SCENES, *_table(scenes, count="runs"), ""] if scenes else [],
         _failures(outcomes),
-        [_KNOWN],
+        [_LOST_TURNS],
     ]
     return "\n".join(line for part in parts for line in part)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.bridge.judgement import Judge, Judgement
-from tests.chaos.bridge.lost_turn import BEGUN, ENDED, lose_first_turn
+from tests.chaos.bridge.lost_turn import BEGUN, ENDED, lose_turn
 from tests.chaos.bridge.moments import Moment
 from tests.chaos.bridge.stage import Stage
 from tests.chaos.bridge.worker import CONVERSE, CONVERSE_UNNAMED
@@ -31,12 +31,16 @@ def judge() -> Judge:
 
 @pytest.mark.parametrize("when", [BEGUN, ENDED], ids=["begun", "ended"])
 def test_a_run_with_an_id_is_one_run_when_its_turn_is_lost(when: Moment, stage: Stage, judge: Judge) -> None:
-    assert lose_first_turn(stage, "run", judge, workflow=CONVERSE, when=when) == Judgement()
+    assert lose_turn(stage, "run", judge, workflow=CONVERSE, when=when) == Judgement()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a call without a run id is named by the workflow's clock, which is another one when its turn is repeated",
-)
-def test_a_run_without_an_id_is_one_run_when_its_turn_is_lost(stage: Stage, judge: Judge) -> None:
-    assert lose_first_turn(stage, "run", judge, workflow=CONVERSE_UNNAMED, when=BEGUN) == Judgement()
+@pytest.mark.parametrize("when", [BEGUN, ENDED], ids=["begun", "ended"])
+def test_a_run_without_an_id_is_one_run_when_its_turn_is_lost(when: Moment, stage: Stage, judge: Judge) -> None:
+    # The first turn asks for the run's id.
+    judgement = lose_turn(stage, "run", judge, workflow=CONVERSE_UNNAMED, when=when, turn=2)
+
+    assert judgement == Judgement()
+
+
+def test_a_run_without_an_id_is_one_run_when_the_turn_that_asks_for_its_id_is_lost(stage: Stage, judge: Judge) -> None:
+    assert lose_turn(stage, "run", judge, workflow=CONVERSE_UNNAMED, when=ENDED) == Judgement()

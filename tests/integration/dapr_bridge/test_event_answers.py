@@ -147,7 +147,7 @@ def test_a_run_as_a_child_workflow_ends_in_the_same_way(rig: Rig) -> None:
     assert in_any_order(rig.outcome(instance)) == in_any_order(ENDED)
     own, of_child = (
         str(rig.client.get_workflow_history(instance)),
-        str(rig.client.get_workflow_history(f"{instance}:0001")),
+        str(rig.client.get_workflow_history(f"{instance}:0002")),
     )
     assert "inquiry:advance" not in own
     assert "inquiry:advance" in of_child

@@ -29,6 +29,11 @@ def drive(outcomes: list[dict[str, Any]], **rules: Any) -> WorkflowRun:
     """A workflow whose graph ends in these ways, one after the other."""
     left = list(outcomes)
 
+    def answer(name: str, given: Any) -> Any:
+        if name == "asks:name":
+            return {"run_id": "r", **given}
+        return left.pop(0) if name == "asks:advance" else None
+
     def workflow(ctx: Any, _: Any) -> Any:
         wait = wait_for("answered", notify="note", **rules)
         try:
@@ -37,7 +42,7 @@ def drive(outcomes: list[dict[str, Any]], **rules: Any) -> WorkflowRun:
             return [each.value for each in error.interrupts]
         return result.output
 
-    return WorkflowRun(workflow, None, answer=lambda name, _: left.pop(0) if name == "asks:advance" else None)
+    return WorkflowRun(workflow, None, answer=answer)
 
 
 def test_reminders_come_until_the_deadline_and_then_the_default() -> None:
