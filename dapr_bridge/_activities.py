@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -17,7 +19,7 @@ from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH, GraphRuns
 from dapr_bridge._graph_shape import GraphShape
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import Claimed, RunCall
-from dapr_bridge._wire import RunOutcome, RunRequest, TaskOutcome, TaskRequest
+from dapr_bridge._wire import NO_INPUT, ONE_RUN, RunOutcome, RunRequest, TaskOutcome, TaskRequest, refused
 from dapr_bridge.errors import RunCancelledError
 
 logger = logging.getLogger(__name__)
@@ -38,16 +40,25 @@ class LiveWork:
     """
 
     _tasks: dict[str, asyncio.Task[Any]] = field(default_factory=dict[str, asyncio.Task[Any]])
+    _given: dict[str, str] = field(default_factory=dict[str, str])
 
-    async def join(self, name: str, start: Callable[[], Awaitable[T]]) -> T:
+    def has_other(self, name: str, given: str) -> bool:
+        """Tell whether a piece of work goes on that was given another input."""
+        return bool(given) and name in self._tasks and self._given[name] not in ("", given)
+
+    async def join(self, name: str, start: Callable[[], Awaitable[T]], *, given: str = "") -> T:
         """Return the outcome of a piece of work, starting it unless it goes on already."""
         task = self._tasks.get(name)
         if task is None:
             task = self._tasks[name] = asyncio.ensure_future(start())
-            task.add_done_callback(lambda _: self._tasks.pop(name, None))
+            self._given[name] = given
+            task.add_done_callback(lambda _: self._forget(name))
         else:
             logger.info("run was delivered again and joined", extra={"run_id": name})
         return await asyncio.shield(task)
+
+    def _forget(self, name: str) -> None:
+        del self._tasks[name], self._given[name]
 
     def cancel_all(self) -> None:
         """Stop everything where it is; each is delivered again to a living worker. For any thread."""
@@ -74,7 +85,9 @@ class GraphActivities:
             stage = request.stage.checkpoint_id if request.stage else ""
             # A delivery of what came before the answers may still be alive, and knows nothing of them.
             name = f"{call.run_id}@{call.call_id if request.answers else stage}"
-            outcome = await self.live.join(name, lambda: self._advance(request, call))
+            if self.live.has_other(name, call.given):
+                return refused(f"run {call.run_id!r} is going on with another input; {ONE_RUN}").to_json()
+            outcome = await self.live.join(name, lambda: self._advance(request, call), given=call.given)
             return outcome.to_json()
 
         return advance_graph
@@ -108,7 +121,12 @@ class GraphActivities:
                 raise RunCancelledError("its thread was free in the meantime: another worker has ended it, long ago")
             last = claimed.attempt
             return await self.runs.advance(
-                request, call.run_id, claimed.attempt, stood_at=claimed.stood_at, control=control
+                request,
+                call.run_id,
+                claimed.attempt,
+                stood_at=claimed.stood_at,
+                control=control,
+                is_other=claimed.is_other,
             )
 
         if_busy = request.options.get("if_busy", "raise")
@@ -161,4 +179,12 @@ def _call(ctx: WorkflowActivityContext, request: RunRequest) -> RunCall:
         run_id=request.run_id or call_id,
         call_id=call_id,
         instance_id="" if request.options.get("is_from_afar") else ctx.workflow_id,
+        given=_digest(request),
     )
+
+
+def _digest(request: RunRequest) -> str:
+    """Return what tells the input of a request from another; empty for one that goes on."""
+    if request.stage or request.answers or request.input == NO_INPUT:
+        return ""
+    return hashlib.sha256(json.dumps(request.input, sort_keys=True).encode()).hexdigest()

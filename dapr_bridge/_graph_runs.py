@@ -25,6 +25,7 @@ from dapr_bridge._stops import has_stopped
 from dapr_bridge._streaming import RunStream, without_checkpoint
 from dapr_bridge._task_events import Ear
 from dapr_bridge._wire import (
+    ONE_RUN,
     Failure,
     Payload,
     RunOutcome,
@@ -34,6 +35,7 @@ from dapr_bridge._wire import (
     TaskRequest,
     decode_kept,
     fits_inline,
+    refused,
 )
 from dapr_bridge.errors import StaleWriterError, StateStoreError
 from dapr_bridge.reference import Reference
@@ -82,6 +84,7 @@ class GraphRuns:
         *,
         stood_at: Collection[str] = (),
         control: RunControl | None = None,
+        is_other: bool = False,
     ) -> RunOutcome:
         """Go on with a run, and tell how far it has come.
 
@@ -91,6 +94,7 @@ class GraphRuns:
             attempt: how many times it has begun or gone on.
             stood_at: the checkpoints at which earlier calls of the run have ended, from which this one takes it on.
             control: what tells the run to drain.
+            is_other: whether one of them has brought another input than this one does.
         """
         stream = self._stream(request, run_id, attempt=attempt)
         if stream.refusal:
@@ -103,6 +107,8 @@ class GraphRuns:
             if request.stage and request.stage.failure:
                 stands_at = request.stage.checkpoint_id
                 outcome = RunOutcome(status="failed", checkpoint_id=stands_at, failure=request.stage.failure)
+            elif is_other and await self.saver.ahas_begun(run_id, latest):
+                outcome = await self._refused(run_id, latest)
             else:
                 outcome = await self._go_on(
                     request, run_id, stream, addressed, latest, stood_at, control or RunControl()
@@ -278,6 +284,11 @@ class GraphRuns:
     async def _drained(self, drained: GraphDrained, config: RunnableConfig) -> RunOutcome:
         snapshot = await self.graph.aget_state(config)
         return RunOutcome(status="drained", checkpoint_id=_checkpoint_id(snapshot), reason=drained.reason)
+
+    async def _refused(self, run_id: str, config: RunnableConfig) -> RunOutcome:
+        questions = PendingTasks.on(await self.saver.aget_tuple(config)).questions
+        waiting = f" (waiting for an answer: {', '.join(repr(each.id) for each in questions)})" if questions else ""
+        return refused(f"run {run_id!r} has begun with another input{waiting}; {ONE_RUN}")
 
     async def _failed(self, error: Exception, config: RunnableConfig) -> RunOutcome:
         snapshot = await self._snapshot_after(error, config)

@@ -11,8 +11,8 @@ from langgraph.runtime import RunControl
 from dapr_bridge._cancellation import CancelMarks, RunWatch
 from dapr_bridge._draining import DrainMarks
 from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH
-from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, RunCall, ThreadClaims, Verdict
-from dapr_bridge._wire import IfBusy, RunOutcome
+from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, Other, RunCall, ThreadClaims, Verdict
+from dapr_bridge._wire import ONE_RUN, IfBusy, RunOutcome, refused
 from dapr_bridge.errors import RunCancelledError
 from dapr_bridge.saver.store import StateStore
 
@@ -63,6 +63,8 @@ class RunTurns:
                 return outcome
             case Busy(run_id=holder):
                 return RunOutcome(status="busy", holder=holder)
+            case Other():
+                return refused(f"run {call.run_id!r} is going on with another input; {ONE_RUN}")
             case Cancelled():
                 outcome = RunOutcome(status="cancelled")
             case Claimed() as claimed:

@@ -21,7 +21,7 @@ from dapr_bridge.saver.keys import cancel_key, claim_key, drain_key
 from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
 _MOST_ENDED = 4
-_RUN = "of_run"
+_RUN, _INPUT = "of_run", "of_input"
 _MOST_SENT_FOR = 10_000
 
 
@@ -35,6 +35,7 @@ class RunCall:
         call_id: tells calls of one run apart.
         instance_id: the workflow that made the call; empty when its state cannot be asked for here.
         shape: fingerprint of the graph that this worker has.
+        given: digest of the input that the call brings; empty when it brings none.
     """
 
     thread_id: str
@@ -42,6 +43,7 @@ class RunCall:
     call_id: str
     instance_id: str
     shape: str = ""
+    given: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +54,18 @@ class Claimed:
         attempt: counts the times that its run has begun or gone on.
         changed_from: fingerprint of the graph by which the thread was driven until now, when it is another.
         stood_at: the checkpoints at which earlier calls of the same run have ended.
+        is_other: whether one of those has brought another input.
     """
 
     attempt: int
     changed_from: str = ""
     stood_at: frozenset[str] = frozenset()
+    is_other: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other:
+    """The call's run goes on with another input than the call brings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +88,15 @@ class Cancelled:
     """Somebody wishes that the run be cancelled."""
 
 
-Verdict = Claimed | Busy | Ended | Cancelled
+Verdict = Claimed | Busy | Other | Ended | Cancelled
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Claim:
     """What the document holds.
 
-    The run that has the thread (none: empty strings), the last ends by call, and the graph by which it was driven.
+    The run that has the thread and the digest of its input (none: empty strings), the last ends by call, and the graph
+    by which it was driven.
     """
 
     run_id: str = ""
@@ -94,6 +104,7 @@ class _Claim:
     attempt: int = 0
     ended: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     shape: str = ""
+    given: str = ""
 
     @classmethod
     def from_document(cls, document: Document | None) -> _Claim:
@@ -106,19 +117,27 @@ class _Claim:
             "attempt": self.attempt,
             "ended": dict(self.ended),
             "shape": self.shape,
+            "given": self.given,
         }
         return Write(key, json.dumps(record).encode(), document.etag if document else ABSENT)
 
     def taken_by(self, call: RunCall) -> _Claim:
         attempt = self.attempt + 1 if self.run_id == call.run_id else 1
         shape = self.shape or call.shape
-        return replace(self, run_id=call.run_id, instance_id=call.instance_id, attempt=attempt, shape=shape)
+        given = call.given or self.input_of(call.run_id)
+        return replace(
+            self, run_id=call.run_id, instance_id=call.instance_id, attempt=attempt, shape=shape, given=given
+        )
 
     def ended_by(self, call: RunCall, outcome: RunOutcome | None) -> _Claim:
-        free = replace(self, run_id="", instance_id="", attempt=0) if self.run_id == call.run_id else self
+        is_own = self.run_id == call.run_id
+        free = replace(self, run_id="", instance_id="", attempt=0, given="") if is_own else self
         if outcome is None or call.call_id in self.ended:
             return free
-        ended = [*self.ended.items(), (call.call_id, {**outcome.to_json(), _RUN: call.run_id})]
+        # A refused call has brought nothing into its run.
+        given = self.given if is_own and outcome.status != "refused" else ""
+        record = {**outcome.to_json(), _RUN: call.run_id, **({_INPUT: given} if given else {})}
+        ended = [*self.ended.items(), (call.call_id, record)]
         return replace(free, ended=dict(ended[-_MOST_ENDED:]))
 
     def end_of(self, call: RunCall) -> RunOutcome | None:
@@ -127,6 +146,13 @@ class _Claim:
             if call_id == call.call_id or (record.get(_RUN) == call.run_id and _is_of_the_past(call, call_id)):
                 return RunOutcome.from_json(record)
         return None
+
+    def input_of(self, run_id: str) -> str:
+        """Return the digest of the input that a run has, as far as it is known."""
+        if self.run_id == run_id:
+            return self.given
+        known = [record.get(_INPUT) for record in self.ended.values() if record.get(_RUN) == run_id]
+        return next((each for each in reversed(known) if each), "")
 
     def ends_of(self, run_id: str) -> frozenset[str]:
         """Return the checkpoints at which calls of a run have ended."""
@@ -221,11 +247,16 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
         return Ended(outcome=end)
     if is_cancelled:
         return Cancelled()
+    known = claim.input_of(call.run_id)
+    is_other = bool(known and call.given) and known != call.given
+    if is_other and claim.run_id == call.run_id:
+        return Other()
     is_free = not claim.run_id or (dead != "" and claim.instance_id == dead)
     if is_free or claim.run_id == call.run_id:
         taken = claim.taken_by(call)
         changed_from = "" if taken.shape == call.shape else taken.shape
-        return Claimed(attempt=taken.attempt, changed_from=changed_from, stood_at=claim.ends_of(call.run_id))
+        stood_at = claim.ends_of(call.run_id)
+        return Claimed(attempt=taken.attempt, changed_from=changed_from, stood_at=stood_at, is_other=is_other)
     return Busy(run_id=claim.run_id, is_own=claim.instance_id == call.instance_id != "")
 
 

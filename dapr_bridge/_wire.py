@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from dapr_bridge.errors import PayloadTooLargeError, ValueNotKeptError
+from dapr_bridge.errors import CallRefusedError, PayloadTooLargeError, ValueNotKeptError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver.records import UNSERIALIZABLE, Codec
 
@@ -22,6 +22,9 @@ IfBusy = Literal["raise", "wait"]
 
 Payload = dict[str, Any]
 """A value on the wire: `{"json": ...}`, `{"type": ..., "data": base64}`, or `{"reference": name}`."""
+
+NO_INPUT: Payload = {"json": None}
+"""LangGraph's input for a run that goes on."""
 
 
 def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payload:
@@ -386,6 +389,19 @@ class TaskOutcome:
     def from_json(cls, record: Mapping[str, Any]) -> TaskOutcome:
         """Rebuild an outcome."""
         return cls(status=record["status"], failure=_failure(record), events=record.get("events") or {})
+
+
+ONE_RUN = (
+    "calls with one run id are one run, whose input is applied once: give this call a run id of its own (an answer is "
+    "Command(resume={id: answer})), or None as its input, to go on"
+)
+"""Why a call is refused that brings its run another input, and what to do."""
+
+
+def refused(reason: str) -> RunOutcome:
+    """Return the outcome of a call that asks for what would be lost."""
+    failure = Failure(node=None, task_id=None, error_type=CallRefusedError.__name__, message=reason)
+    return RunOutcome(status="refused", failure=failure)
 
 
 def _failure(record: Mapping[str, Any]) -> Failure | None:

@@ -10,9 +10,7 @@ from typing import Any
 from dapr.ext.workflow import DaprWorkflowContext, TaskFailedError, when_all, when_any
 
 from dapr_bridge import _names
-from dapr_bridge._wire import Payload, RunOutcome, RunRequest, Stage, TaskOrder, TaskOutcome, TaskRequest
-
-_NO_INPUT: Payload = {"json": None}
+from dapr_bridge._wire import NO_INPUT, Payload, RunOutcome, RunRequest, Stage, TaskOrder, TaskOutcome, TaskRequest
 
 # A history of some thousand events is replayed in milliseconds; the next instance begins with none.
 _MOST_ACTIVITIES = 500
@@ -71,7 +69,7 @@ class Drive:
         The answers are not lost to another run that has the thread by now: its end is waited for.
         """
         options = {**self.request.options, "if_busy": "wait"}
-        request = replace(self.request, run_id=asked.run_id, input=_NO_INPUT, answers=answers, options=options)
+        request = replace(self.request, run_id=asked.run_id, input=NO_INPUT, answers=answers, options=options)
         return (yield from self._to_end(request))
 
     def _to_end(self, request: RunRequest) -> Steps:
@@ -138,7 +136,7 @@ class Drive:
         return self.ctx.call_activity(activity, input=order.to_json(), app_id=self.app_id)
 
     def _without_input(self, plan: RunOutcome) -> RunRequest:
-        return replace(self.request, run_id=plan.run_id, input=_NO_INPUT, answers={})
+        return replace(self.request, run_id=plan.run_id, input=NO_INPUT, answers={})
 
 
 def graph_workflow(name: str) -> Callable[[DaprWorkflowContext, dict[str, Any]], Generator[Any, Any, Any]]:

@@ -67,7 +67,8 @@ def call_graph(
             larger than a few kB.
         thread_id: LangGraph thread. Use an id of the workflow's own, such as one that starts with `ctx.instance_id`.
         run_id: calls with the same run id are one run: its input is applied once, and a later call goes on where the
-            earlier one stopped. By default each call is a run of its own, which is given its id by an activity more.
+            earlier one stopped; another input than the run's, or an answer, is refused. By default each call is a run
+            of its own, which is given its id by an activity more.
         config: JSON for LangGraph's config: `configurable`, `tags`, `metadata`, `recursion_limit`.
         app_id: the app that hosts the graph, when it is not this one.
         if_busy: what to do while another run has the thread: raise, or wait for its end.
@@ -80,6 +81,7 @@ def call_graph(
         GraphFailedError: a node failed after its own retries; the thread can be gone on with.
         GraphChangedError: the worker's graph lacks what the run has to do next.
         ThreadBusyError: another run of the thread is going on.
+        CallRefusedError: the run of that id has begun with another input, and this one would be lost.
         RunCancelledError: the run was cancelled with `DurableGraph.acancel`.
         GraphDrained: LangGraph's; a node has asked for it, and the thread can be gone on with.
         UnansweredError: nobody answered in time, and `on_interrupt` has no default.

@@ -1,0 +1,172 @@
+"""Calls with one run id: one run, to which no call brings another input."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Annotated, Any, TypedDict, cast
+from uuid import uuid4
+
+import pytest
+from dapr.ext.workflow import WorkflowActivityContext
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command, interrupt
+
+from dapr_bridge import DaprSaver, Unit
+from dapr_bridge._activities import GraphActivities, LiveWork
+from dapr_bridge._alone import AloneAtWork
+from dapr_bridge._graph_runs import GraphRuns
+from dapr_bridge._graph_shape import GraphShape, fingerprint
+from dapr_bridge._run_turns import RunTurns
+from dapr_bridge._thread_claim import RunCall, ThreadClaims
+from dapr_bridge._wire import RunOutcome, RunRequest, encode_inline
+from dapr_bridge.testing import Sidecar
+from tests.kit.stores import SQLITE
+
+pytestmark = pytest.mark.anyio
+
+
+class State(TypedDict, total=False):
+    """Words, in the order in which they were said."""
+
+    words: Annotated[list[str], operator.add]
+
+
+async def is_live(_: str) -> bool:
+    return True
+
+
+@dataclass(kw_only=True)
+class Rig:
+    """A graph that asks two questions of two nodes, on a thread of its own, and the workers that host it."""
+
+    saver: DaprSaver
+    unit: Unit
+    thread_id: str = field(default_factory=lambda: uuid4().hex)
+    calls: int = 0
+    is_within: asyncio.Event = field(default_factory=asyncio.Event)
+    may_ask: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def worker(self) -> GraphActivities:
+        graph = self._graph()
+        runs = GraphRuns(graph=graph.copy({"checkpointer": self.saver}), saver=self.saver, unit=self.unit)
+        return GraphActivities(
+            runs=runs,
+            live=LiveWork(),
+            turns=RunTurns(self.saver.store, is_live),
+            alone=AloneAtWork(leases=self.saver.leases),
+            shape=GraphShape(name="asks", runs=runs, fingerprint=fingerprint(graph)),
+        )
+
+    def _graph(self) -> Any:
+        async def first(_: State) -> State:
+            self.is_within.set()
+            await self.may_ask.wait()
+            return {"words": [interrupt("first?")]}
+
+        async def second(_: State) -> State:
+            return {"words": [interrupt("second?")]}
+
+        graph = StateGraph(State).add_node("first", first).add_node("second", second)
+        return graph.add_edge(START, "first").add_edge("first", "second").compile()
+
+    async def call(self, run_id: str, value: Any, *, worker: GraphActivities | None = None) -> RunOutcome:
+        """Make a call of its own, as another turn of a workflow does."""
+        self.calls += 1
+        request = RunRequest(
+            graph="asks",
+            thread_id=self.thread_id,
+            run_id=run_id,
+            asked_at=f"{self.calls:02}",
+            input=encode_inline(value, self.saver.serde, what="the input"),
+            config={},
+        )
+        delivery = SimpleNamespace(workflow_id="workflow", task_id=self.calls)
+        advance = (worker or self.worker()).advance()
+        return RunOutcome.from_json(await advance(cast("WorkflowActivityContext", delivery), request.to_json()))
+
+
+@pytest.fixture(params=["run", "task"])
+def rig(stores_sidecar: Sidecar, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        built = Rig(saver=saver, unit=request.param)
+        built.may_ask.set()
+        yield built
+
+
+IN = {"words": ["in"]}
+
+
+def reason(outcome: RunOutcome) -> str:
+    assert outcome.status == "refused"
+    assert outcome.failure is not None
+    return outcome.failure.message
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+async def test_an_answer_under_the_id_of_a_run_that_has_begun_is_refused_and_taken_under_another(
+    rig: Rig, by_id: bool
+) -> None:
+    asked = await rig.call("a", IN)
+    (question,) = asked.interrupts
+    answer = Command(resume={question["id"]: "yes"} if by_id else "yes")
+
+    said = reason(await rig.call("a", answer))
+    answered = await rig.call("b", answer)
+
+    assert f"run 'a' has begun with another input (waiting for an answer: {question['id']!r})" in said
+    assert "give this call a run id of its own (an answer is Command(resume={id: answer}))" in said
+    assert [each["value"] for each in answered.interrupts] == [{"json": "second?"}]
+    assert answered.output == {"json": {"words": ["in", "yes"]}}
+
+
+async def test_the_next_answer_under_the_id_of_the_last_one_is_refused(rig: Rig) -> None:
+    asked = await rig.call("a", IN)
+    first = Command(resume={asked.interrupts[0]["id"]: "yes"})
+    asked = await rig.call("b", first)
+    (question,) = asked.interrupts
+
+    said = reason(await rig.call("b", Command(resume={question["id"]: "more"})))
+    again = await rig.call("b", first)
+
+    assert repr(question["id"]) in said
+    assert (again.status, again.interrupts) == ("interrupted", asked.interrupts)
+
+
+async def test_the_same_input_again_and_none_go_on(rig: Rig) -> None:
+    asked = await rig.call("a", IN)
+
+    for value in (IN, None):
+        again = await rig.call("a", value)
+        assert (again.status, again.interrupts, again.output) == ("interrupted", asked.interrupts, asked.output)
+
+
+@pytest.mark.parametrize("is_same_worker", [True, False])
+async def test_another_input_is_refused_while_its_run_goes_on(rig: Rig, is_same_worker: bool) -> None:
+    rig.may_ask.clear()
+    worker = rig.worker()
+    going_on = asyncio.create_task(rig.call("a", IN, worker=worker))
+    await rig.is_within.wait()
+
+    other = rig.call("a", {"words": ["other"]}, worker=worker if is_same_worker else None)
+    refused = await asyncio.wait_for(other, 30)
+    rig.may_ask.set()
+    asked = await going_on
+
+    assert "run 'a' is going on with another input" in reason(refused)
+    assert asked.output == {"json": {"words": ["in"]}}
+
+
+async def test_a_run_that_has_not_begun_takes_another_input(rig: Rig) -> None:
+    # As a worker does whose call fails before the graph begins.
+    claims = ThreadClaims(rig.saver.store, is_live)
+    failed = RunCall(thread_id=rig.thread_id, run_id="a", call_id="w:00:1", instance_id="w", given="of another input")
+    await claims.claim(failed)
+    await claims.release(failed, RunOutcome(status="failed"))
+
+    asked = await rig.call("a", IN)
+
+    assert (asked.status, asked.output) == ("interrupted", {"json": IN})
