@@ -30,6 +30,10 @@ class DrainMarks:
         if control.drain_reason is not None:
             await arun(self._store.write([Write(drain_key(run_id), json.dumps(control.drain_reason).encode())]))
 
+    async def exists(self, run_id: str) -> bool:
+        """Tell whether such a wish still stands."""
+        return bool(await arun(self._store.read([drain_key(run_id)])))
+
     async def remove(self, run_id: str, control: RunControl) -> None:
         """Take the wish back, if there was one."""
         if control.drain_requested:
