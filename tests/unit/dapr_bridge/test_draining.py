@@ -183,6 +183,25 @@ async def test_a_superstep_whose_tasks_run_apart_is_ended_before_its_run_stops()
     assert (stopped.values, stopped.next) == ({"words": ["in", "a", "b"]}, ("join",))
 
 
+async def test_a_graph_that_a_node_calls_under_a_control_of_its_own_drains_the_run_around_it() -> None:
+    own = RunControl()
+    own.request_drain("inner shift ends")
+    inner = StateGraph(State).add_node("say", say("said")).add_edge(START, "say").compile()
+
+    async def call(state: State) -> State:
+        return await inner.ainvoke(state, control=own)
+
+    graph = StateGraph(State).add_node("call", call).add_node("beside", say("beside"))
+    drive = Drive(graph.add_edge(START, "call").add_edge(START, "beside").compile())
+
+    with pytest.raises(GraphDrained, match="inner shift ends"):
+        await drive.invoke({"words": ["in"]})
+    stopped = await drive.graph.aget_state(THREAD)
+
+    assert stopped.next == ("call",)
+    assert stopped.values == {"words": ["in", "beside"]}
+
+
 def in_a_fan_out_of_words() -> Graph:
     graph = StateGraph(State).add_node("a", say("a")).add_node("b", say("b")).add_node("join", say("join"))
     return graph.add_edge(START, "a").add_edge(START, "b").add_edge(["a", "b"], "join").compile()
