@@ -19,6 +19,7 @@ from dapr_bridge.errors import (
     StateStoreUnavailableError,
     ThreadBusyError,
     UnansweredError,
+    ValueNotFoundError,
     ValueNotKeptError,
 )
 from dapr_bridge.reference import Reference
@@ -52,6 +53,7 @@ __all__ = [
     "ThreadBusyError",
     "UnansweredError",
     "Unit",
+    "ValueNotFoundError",
     "ValueNotKeptError",
     "call_graph",
     "wait_for",

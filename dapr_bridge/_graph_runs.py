@@ -37,7 +37,7 @@ from dapr_bridge._wire import (
     fits_inline,
     refused,
 )
-from dapr_bridge.errors import StaleWriterError, StateStoreError
+from dapr_bridge.errors import CallRefusedError, StaleWriterError, StateStoreError, ValueNotFoundError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 from dapr_bridge.saver.reading import BY_HAND
@@ -48,6 +48,10 @@ Unit = Literal["run", "task"]
 
 NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError)
 """What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
+
+
+class GivenReferenceError(CallRefusedError):
+    """What a call brings is a reference, and nothing is saved under it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +121,8 @@ class GraphRuns:
             raise
         except GraphDrained as drained:
             outcome = await self._drained(drained, latest)
+        except GivenReferenceError as error:
+            outcome = refused(str(error))
         except Exception as error:
             logger.info("run failed", exc_info=error, extra={"thread_id": request.thread_id, "run_id": run_id})
             outcome = await self._failed(error, latest)
@@ -164,7 +170,7 @@ class GraphRuns:
         if is_begun:
             value = await self._answers(request, latest)
         else:
-            value = await self._unapplied(await self.value(request.input), run_id, latest)
+            value = await self._unapplied(await self.given(request.input), run_id, latest)
         began_at = {*stood_at, request.stage.checkpoint_id} if request.stage else stood_at
         may_have_stopped = is_begun and value is None
         stopped_at = await self._stopped_at(request, run_id, latest, began_at) if may_have_stopped else None
@@ -194,7 +200,7 @@ class GraphRuns:
             return None
         pending = PendingTasks.on(await self.saver.aget_tuple(latest))
         waiting = {question.id for question in pending.questions}
-        answers = {each: await self.value(given) for each, given in request.answers.items() if each in waiting}
+        answers = {each: await self.given(given) for each, given in request.answers.items() if each in waiting}
         return Command(resume=answers) if answers else None
 
     async def _unapplied(self, value: Any, run_id: str, latest: RunnableConfig) -> Any:
@@ -314,6 +320,18 @@ class GraphRuns:
     async def _order(self, task: PlannedTask, run_id: str) -> TaskOrder:
         answers = await self._payload(dict(task.answers), f"{run_id}/answers/{task.id}") if task.answers else None
         return TaskOrder(id=task.id, node=task.node, answers=answers, is_resumed=task.is_resumed)
+
+    async def given(self, payload: Payload) -> Any:
+        """Rebuild a value that a caller has sent.
+
+        Raises:
+            GivenReferenceError: it is a reference, under which nothing is saved.
+        """
+        try:
+            return await self.value(payload)
+        except ValueNotFoundError as error:
+            text = f"{error}: save the value with DaprSaver.aput_value before its reference is sent"
+            raise GivenReferenceError(text) from error
 
     async def value(self, payload: Payload) -> Any:
         """Rebuild a value that has travelled."""

@@ -15,9 +15,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 from langgraph.types import Command, Send, StateSnapshot
 
-from dapr_bridge._graph_runs import GraphRuns
+from dapr_bridge._graph_runs import GivenReferenceError, GraphRuns
 from dapr_bridge._langgraph import TASKS, after_write, called_by
-from dapr_bridge._wire import Failure, RunOutcome, RunRequest
+from dapr_bridge._wire import Failure, RunOutcome, RunRequest, refused
 from dapr_bridge.errors import GraphChangedError
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,11 @@ class GraphShape:
             return None
         goes_on = request.stage is not None or bool(request.answers)
         if not goes_on and not await self.runs.saver.ahas_begun(run_id, {"configurable": place}):
-            if not await self._continues(request):
+            try:
+                continues = await self._continues(request)
+            except GivenReferenceError as error:
+                return refused(str(error))
+            if not continues:
                 return None
             if checkpoint_id:
                 place |= {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}
@@ -72,7 +76,7 @@ class GraphShape:
 
     async def _continues(self, request: RunRequest) -> bool:
         """Tell whether a run that begins takes up what its thread has to do next; an ordinary input discards that."""
-        value = await self.runs.value(request.input)
+        value = await self.runs.given(request.input)
         return value is None or isinstance(value, Command)
 
     async def _find_missing(self, config: RunnableConfig) -> list[str]:

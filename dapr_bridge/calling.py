@@ -133,7 +133,11 @@ def _run(drive: Drive, waiting: Waiting | None) -> Generator[Any, Any, RunOutcom
         answers = yield from waiting.answers(outcome)
         if not answers:
             break
-        outcome = yield from drive.answer(outcome, answers)
+        answered = yield from drive.answer(outcome, answers)
+        if answered.status == "refused" and not waiting.is_default(answers):
+            yield from waiting.refuse(answered, outcome)
+            continue
+        outcome = answered
     return outcome
 
 

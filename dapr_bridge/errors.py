@@ -14,6 +14,7 @@ BridgeError
 |-- ValueNotKeptError         a value cannot come back equal from the store
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
 |-- StateStoreError           the state store refused a call, or answered with what nobody wrote
+|   |-- ValueNotFoundError           nothing is saved under a reference
 |   `-- StateStoreUnavailableError   the sidecar or the store did not answer in time
 `-- LocalDaprError            the local Dapr of `dapr_bridge.testing` did not start or not answer
     `-- RuntimeNotFoundError  no Dapr runtime on this machine
@@ -141,6 +142,10 @@ class PayloadTooLargeError(BridgeError):
 
 class StateStoreError(BridgeError):
     """A Dapr state store refused a call."""
+
+
+class ValueNotFoundError(StateStoreError):
+    """Nothing is saved under a reference."""
 
 
 class StateStoreUnavailableError(StateStoreError):

@@ -124,6 +124,14 @@ class Waiting:
                 return answers
             yield from self._refuse(answers, asked.interrupts)
 
+    def is_default(self, answers: Mapping[str, Payload]) -> bool:
+        """Whether nobody has given these answers."""
+        return any(each is self.default for each in answers.values())
+
+    def refuse(self, refused: RunOutcome, asked: RunOutcome) -> Steps:
+        """Tell that the worker has refused an answer; what it was to answer waits on."""
+        yield from self._refuse(refused.failure.message if refused.failure else "the worker refused", asked.interrupts)
+
     def _note(self, questions: Sequence[Mapping[str, Any]]) -> Steps:
         now = self.ctx.current_utc_datetime
         new = [each["id"] for each in questions if each["id"] not in self._asked_at]

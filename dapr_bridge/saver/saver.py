@@ -24,7 +24,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from dapr_bridge._contexts import Closing
 from dapr_bridge._names import RUN_METADATA
-from dapr_bridge.errors import StateStoreError
+from dapr_bridge.errors import ValueNotFoundError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import copying, delta, reading, removal, tasks, writing
 from dapr_bridge.saver.documents import ALL, Documents, Glimpse, Memory, Place
@@ -245,11 +245,11 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         """Return a value that `aput_value` saved.
 
         Raises:
-            StateStoreError: nothing is stored under that reference.
+            ValueNotFoundError: nothing is stored under that reference.
         """
         found = await arun(reading.read_payload(self._documents, reference.name))
         if found is None:
-            raise StateStoreError(f"state store {self.store.name!r} holds no value {reference.name!r}")
+            raise ValueNotFoundError(f"state store {self.store.name!r} holds no value {reference.name!r}")
         return found[0]
 
     async def ahas_input_of(self, run_id: str, config: RunnableConfig) -> bool:

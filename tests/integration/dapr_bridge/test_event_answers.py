@@ -195,6 +195,25 @@ def test_a_large_answer_comes_by_reference(rig: Rig) -> None:
 
 
 @in_one_unit
+def test_an_answer_with_a_reference_to_nothing_is_refused_and_a_right_one_taken(rig: Rig) -> None:
+    instance = rig.start()
+    rig.told(instance, BOTH)
+    asked = rig.questions(instance)
+    name = f"{instance}/answer"
+
+    rig.answer(instance, {asked["one?"]: {"reference": name}, asked["within?"]: "w"})
+    wait_until(lambda: any(name in each for each in rig.far.marks), what="the answer to be refused")
+    reference = asyncio.run(rig.saver.aput_value(name, "yes"))
+    rig.answer(instance, {asked["one?"]: dict(reference.to_json()), asked["within?"]: "w"})
+    rig.told(instance, SECOND)
+    rig.answer(instance, "more")
+
+    assert in_any_order(rig.outcome(instance)) == in_any_order(ENDED)
+    (refusal,) = [each for each in rig.far.marks if each.startswith(f"{instance}: refused")]
+    assert f"holds no value {name!r}: save the value with DaprSaver.aput_value" in refusal
+
+
+@in_one_unit
 def test_after_the_deadline_the_default_is_taken_and_until_then_there_are_reminders(rig: Rig) -> None:
     instance = rig.start(timeout=4, remind_every=0.3, default="by default")
 

@@ -15,7 +15,7 @@ from dapr.ext.workflow import WorkflowActivityContext
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 
-from dapr_bridge import DaprSaver, Unit
+from dapr_bridge import DaprSaver, Reference, Unit
 from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork
 from dapr_bridge._graph_runs import GraphRuns
@@ -158,6 +158,15 @@ async def test_another_input_is_refused_while_its_run_goes_on(rig: Rig, is_same_
 
     assert "run 'a' is going on with another input" in reason(refused)
     assert asked.output == {"json": {"words": ["in"]}}
+
+
+async def test_a_reference_to_nothing_is_refused_at_once_and_its_run_takes_a_right_one(rig: Rig) -> None:
+    name = f"{rig.thread_id}/input"
+    lost = await rig.call("a", Reference(name=name))
+    asked = await rig.call("a", await rig.saver.aput_value(name, IN))
+
+    assert f"holds no value {name!r}: save the value" in reason(lost)
+    assert (asked.status, asked.output) == ("interrupted", {"json": IN})
 
 
 async def test_a_run_that_has_not_begun_takes_another_input(rig: Rig) -> None:

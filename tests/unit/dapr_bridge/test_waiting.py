@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dapr_bridge import CallRefusedError, PayloadTooLargeError, UnansweredError, call_graph, wait_for
+from dapr_bridge import CallRefusedError, PayloadTooLargeError, Reference, UnansweredError, call_graph, wait_for
 from dapr_bridge._answers import read_answers
 from tests.kit.workflow_replay import WorkflowRun
 
@@ -22,6 +22,10 @@ def asking(*ids: str) -> dict[str, Any]:
     return {"status": "interrupted", "checkpoint_id": "c", "run_id": "r", "interrupts": questions}
 
 
+REFUSED = {
+    "status": "refused",
+    "failure": {"node": None, "task_id": None, "error_type": "E", "message": "no value 'v'"},
+}
 FINISHED = {"status": "finished", "checkpoint_id": "d", "output": {"json": "done"}}
 
 
@@ -96,6 +100,26 @@ def test_an_answer_waits_for_the_thread_and_belongs_to_the_same_run() -> None:
 
     second = run.named("asks:advance")[1]
     assert (second["run_id"], second["options"], second["input"]) == ("r", {"if_busy": "wait"}, {"json": None})
+
+
+def test_an_answer_that_the_worker_refuses_leaves_its_question_waiting() -> None:
+    run = drive([asking(ONE), REFUSED, FINISHED])
+    run.events.extend([("answered", {"reference": "v"}), ("answered", "yes")])
+
+    assert run.to_end() == "done"
+
+    assert [(each["reason"], each["refusal"]) for each in run.named("note")] == [
+        ("asked", None),
+        ("refused", "no value 'v'"),
+    ]
+    assert run.named("asks:advance")[2]["answers"] == {ONE: {"json": "yes"}}
+
+
+def test_a_default_answer_that_the_worker_refuses_is_an_error() -> None:
+    run = drive([asking(ONE), REFUSED], timeout=HOUR, default=Reference(name="v"))
+
+    with pytest.raises(CallRefusedError, match="no value 'v'"):
+        run.to_end()
 
 
 @pytest.mark.parametrize(
