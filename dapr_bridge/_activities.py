@@ -15,6 +15,7 @@ from dapr.ext.workflow import WorkflowActivityContext
 from langgraph.runtime import RunControl
 
 from dapr_bridge._alone import AloneAtWork, LeaseLostError
+from dapr_bridge._cancellation import AwaitedEvent
 from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH, GraphRuns
 from dapr_bridge._graph_shape import GraphShape
 from dapr_bridge._run_turns import RunTurns
@@ -85,6 +86,8 @@ class GraphActivities:
             stage = request.stage.checkpoint_id if request.stage else ""
             # A delivery of what came before the answers may still be alive, and knows nothing of them.
             name = f"{call.run_id}@{call.call_id if request.answers else stage}"
+            if request.options.get("cancels"):
+                return (await self._cancel(call)).to_json()
             if self.live.has_other(name, call.given):
                 return refused(f"run {call.run_id!r} is going on with another input; {ONE_RUN}").to_json()
             outcome = await self.live.join(name, lambda: self._advance(request, call), given=call.given)
@@ -112,7 +115,26 @@ class GraphActivities:
 
         return run_task
 
+    async def _cancel(self, call: RunCall) -> RunOutcome:
+        is_cancelled = await _patiently(lambda: self.turns.cancel(call), call)
+        return RunOutcome(status="cancelled" if is_cancelled else "interrupted", run_id=call.run_id)
+
+    async def _note_awaited(self, request: RunRequest, call: RunCall, outcome: RunOutcome) -> None:
+        """Let it be known by which event the run waits for answers, or that it waits no more."""
+        awaited = request.options.get("answered_by")
+        if awaited is None or outcome.status == "planned":
+            return
+        if outcome.interrupts:
+            await self.turns.awaited.note(call.run_id, AwaitedEvent(**awaited))
+        else:
+            await self.turns.awaited.forget(call.run_id)
+
     async def _advance(self, request: RunRequest, call: RunCall) -> RunOutcome:
+        outcome = await self._advance_patiently(request, call)
+        await _patiently(lambda: self._note_awaited(request, call, outcome), call)
+        return outcome
+
+    async def _advance_patiently(self, request: RunRequest, call: RunCall) -> RunOutcome:
         last, control = 0, RunControl()
 
         async def work(claimed: Claimed) -> RunOutcome:

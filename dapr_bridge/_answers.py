@@ -10,6 +10,20 @@ from dapr_bridge._pending import is_interrupt_id
 from dapr_bridge._wire import INLINE_BYTES, Payload, is_plain
 from dapr_bridge.reference import Reference
 
+_CANCELLED = "dapr_bridge:cancelled"
+
+
+def cancellation_of(run_id: str) -> dict[str, str]:
+    """Return the data of an event that wakes a workflow because a run of its own is cancelled."""
+    return {_CANCELLED: run_id}
+
+
+def cancelled_run(given: Any) -> str | None:
+    """Return the run that an event says is cancelled, or None for any other event."""
+    if not isinstance(given, dict) or set(cast("dict[object, object]", given)) != {_CANCELLED}:
+        return None
+    return str(cast("dict[str, object]", given)[_CANCELLED])
+
 
 def read_answers(given: Any, waiting: Sequence[str]) -> Mapping[str, Payload] | str:
     """Return the answers by interrupt id, or say why the data brings none.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from langgraph.runtime import RunControl
@@ -14,7 +15,7 @@ from dapr_bridge._draining import heed
 from dapr_bridge._thread_claim import RunCall, has_run
 from dapr_bridge.errors import RunCancelledError, StateStoreError
 from dapr_bridge.saver.effects import arun
-from dapr_bridge.saver.keys import cancel_key, claim_key, drain_key
+from dapr_bridge.saver.keys import awaited_key, cancel_key, claim_key, drain_key
 from dapr_bridge.saver.store import StateStore, Write
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,35 @@ class CancelMarks:
     async def remove(self, run_id: str) -> None:
         """Take the wish back, or note that it was carried out."""
         await arun(self._store.delete([cancel_key(run_id)]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitedEvent:
+    """The event by which a workflow waits for answers to what a run has asked."""
+
+    instance_id: str
+    event: str
+
+
+class AwaitedEvents:
+    """What runs wait for, for whoever wants to wake the workflows that they are part of."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+
+    async def note(self, run_id: str, awaited: AwaitedEvent) -> None:
+        """Note what a run waits for."""
+        await arun(self._store.write([Write(awaited_key(run_id), json.dumps(asdict(awaited)).encode())]))
+
+    async def find(self, run_id: str) -> AwaitedEvent | None:
+        """Return what a run waits for, or None."""
+        key = awaited_key(run_id)
+        found = await arun(self._store.read([key]))
+        return AwaitedEvent(**json.loads(found[key].data)) if key in found else None
+
+    async def forget(self, run_id: str) -> None:
+        """Note that a run waits no more."""
+        await arun(self._store.delete([awaited_key(run_id)]))
 
 
 @dataclass(eq=False)

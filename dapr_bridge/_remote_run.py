@@ -12,7 +12,8 @@ from dapr.ext.workflow import WorkflowState, WorkflowStatus
 from langgraph.runtime import RunControl
 
 from dapr_bridge import _names
-from dapr_bridge._cancellation import CancelMarks
+from dapr_bridge._answers import cancellation_of
+from dapr_bridge._cancellation import AwaitedEvents, CancelMarks
 from dapr_bridge._draining import DrainMarks, passing_on
 from dapr_bridge._wire import Failure, RunOutcome, RunRequest
 from dapr_bridge._workflows import ENDED, Workflows
@@ -20,6 +21,7 @@ from dapr_bridge.errors import BridgeError, CallRefusedError
 from dapr_bridge.saver.store import StateStore
 
 _PAUSE_SECONDS = 0.05
+_BETWEEN_WAKES_SECONDS = 5.0
 
 # What makes two requests of one run id the same; a stream may be asked for by one of them only.
 _SAME = ("graph", "thread_id", "input", "context")
@@ -31,6 +33,7 @@ class RemoteRuns:
     def __init__(self, graph: str, workflows: Workflows, store: StateStore) -> None:
         self._graph, self._workflows = graph, workflows
         self._marks, self._drains = CancelMarks(store), DrainMarks(store)
+        self._awaited = AwaitedEvents(store)
 
     async def find(self, request: RunRequest, *, whatever: bool = False) -> bool:
         """Tell whether the run is there already, going on or ended.
@@ -76,12 +79,22 @@ class RemoteRuns:
             return False
         await self._marks.put(run_id)
         async with asyncio.timeout(patience.total_seconds()):
+            clock, wakes_at = asyncio.get_running_loop().time, 0.0
             while await self._marks.exists(run_id):
                 if await self._has_ended(run_id):
                     await self._marks.remove(run_id)
+                elif clock() >= wakes_at and await self._wake(run_id):
+                    wakes_at = clock() + _BETWEEN_WAKES_SECONDS
                 await asyncio.sleep(_PAUSE_SECONDS)
         state = await self._workflows.end(run_id)
         return state is None or _status(state) == "cancelled"
+
+    async def _wake(self, run_id: str) -> bool:
+        """Wake the workflow that waits for answers to a run, if one does; tells whether it was told."""
+        awaited = await self._awaited.find(run_id)
+        return awaited is not None and await self._workflows.raise_event(
+            awaited.instance_id, awaited.event, data=cancellation_of(run_id)
+        )
 
     async def _has_ended(self, run_id: str) -> bool:
         state = await self._workflows.state(run_id)

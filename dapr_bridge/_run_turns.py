@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from langgraph.runtime import RunControl
 
-from dapr_bridge._cancellation import CancelMarks, RunWatch
+from dapr_bridge._cancellation import AwaitedEvents, CancelMarks, RunWatch
 from dapr_bridge._draining import DrainMarks
 from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH
 from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, Other, RunCall, ThreadClaims, Verdict
@@ -34,6 +34,7 @@ class RunTurns:
         self._claims = ThreadClaims(store, is_live)
         self._marks = CancelMarks(store)
         self._drains = DrainMarks(store)
+        self.awaited = AwaitedEvents(store)
         self._watch = RunWatch(store)
 
     async def take(
@@ -77,6 +78,14 @@ class RunTurns:
             await self._marks.remove(call.run_id)
         await self._drains.remove(call.run_id, control)
         return outcome
+
+    async def cancel(self, call: RunCall) -> bool:
+        """End a run that waits for an event, when somebody wishes that it be cancelled; tells whether somebody does."""
+        is_cancelled = await self._claims.cancel(call)
+        if is_cancelled:
+            await self.awaited.forget(call.run_id)
+            await self._marks.remove(call.run_id)
+        return is_cancelled
 
     async def watch(self, call: RunCall, control: RunControl, work: Callable[[], Awaitable[T]]) -> T | None:
         """Do a part of a run whose turn it is; returns None when the run was stopped meanwhile.

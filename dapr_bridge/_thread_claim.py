@@ -206,6 +206,22 @@ class ThreadClaims:
 
         await arun(steps())
 
+    async def cancel(self, call: RunCall) -> bool:
+        """Note that a run was cancelled that nobody is at work on; tells whether somebody wishes so."""
+        key, cancel = claim_key(call.thread_id), cancel_key(call.run_id)
+        is_cancelled = False
+
+        def decide(found: Mapping[str, Document]) -> list[Write]:
+            nonlocal is_cancelled
+            claim = _Claim.from_document(found.get(key))
+            # It may have been noted by an earlier delivery of this call.
+            is_cancelled = cancel in found or claim.end_of(call) is not None
+            after = claim.ended_by(call, RunOutcome(status="cancelled")) if is_cancelled else claim
+            return [] if after == claim else [after.to_write(key, found.get(key))]
+
+        await arun(self._store.update([key, cancel], decide))
+        return is_cancelled
+
     async def note_shape(self, call: RunCall) -> None:
         """Note that the run goes on with the graph that this worker has."""
         key = claim_key(call.thread_id)

@@ -72,6 +72,11 @@ class Drive:
         request = replace(self.request, run_id=asked.run_id, input=NO_INPUT, answers=answers, options=options)
         return (yield from self._to_end(request))
 
+    def look_for_cancellation(self, asked: RunOutcome) -> Steps:
+        """Return how a run has ended that waits for answers: cancelled, or not, when nobody wishes so."""
+        options = {**self.request.options, "cancels": True}
+        return (yield from self._to_end(replace(self.request, run_id=asked.run_id, input=NO_INPUT, options=options)))
+
     def _to_end(self, request: RunRequest) -> Steps:
         if self.as_child:
             workflow = _names.graph_workflow(request.graph)

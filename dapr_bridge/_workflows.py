@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from dapr.ext.workflow import DaprWorkflowClient, WorkflowState, WorkflowStatus
 from dapr_bridge._contexts import Closing
 from dapr_bridge.errors import BridgeError, StateStoreUnavailableError
 from dapr_bridge.saver.sidecar import Tries, describe, status_of
+
+logger = logging.getLogger(__name__)
 
 ENDED = frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.TERMINATED})
 _PATIENCE = timedelta(minutes=1)
@@ -79,6 +82,15 @@ class Workflows(Closing):
             text = f"the sidecar does not say whether workflow {instance_id!r} goes on: {describe(error)}"
             raise StateStoreUnavailableError(text) from error
         return state is not None and state.runtime_status not in ENDED
+
+    async def raise_event(self, instance_id: str, event: str, *, data: Any) -> bool:
+        """Raise an event; tells whether it has reached a workflow, and not when it has ended or nobody works."""
+        try:
+            await asyncio.to_thread(self._connected().raise_workflow_event, instance_id, event, data=data)
+        except grpc.RpcError as error:
+            logger.info("event %r was not raised: %s", event, describe(error), extra={"instance_id": instance_id})
+            return False
+        return True
 
     async def end(self, instance_id: str) -> WorkflowState | None:
         """Wait for a workflow's end, or until it has vanished.

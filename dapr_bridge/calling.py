@@ -96,7 +96,11 @@ def call_graph(
         input=encode_inline(input, serde, what=f"the input of graph {graph!r}"),
         config=dict(config or {}),
         # A child in another app is asked for there.
-        options=_options(if_busy=if_busy, app_id=None if as_child else app_id),
+        options={
+            **_options(if_busy=if_busy, app_id=None if as_child else app_id),
+            # Whoever cancels a run wakes its workflow, and reaches those of the app that hosts the graph.
+            **(_answered_by(ctx, on_interrupt) if on_interrupt and app_id is None else {}),
+        },
     )
     default = on_interrupt.default_answer(serde) if on_interrupt else None
     waiting = Waiting(ctx=ctx, wait=on_interrupt, request=request, default=default) if on_interrupt else None
@@ -131,6 +135,10 @@ def _run(drive: Drive, waiting: Waiting | None) -> Generator[Any, Any, RunOutcom
     outcome = yield from drive.steps()
     while waiting and outcome.status == "interrupted" and outcome.interrupts:
         answers = yield from waiting.answers(outcome)
+        if answers is None:
+            looked = yield from drive.look_for_cancellation(outcome)
+            outcome = looked if looked.status == "cancelled" else outcome
+            continue
         if not answers:
             break
         answered = yield from drive.answer(outcome, answers)
@@ -146,6 +154,10 @@ def _options(*, if_busy: IfBusy, app_id: str | None) -> dict[str, Any]:
     waits = {} if if_busy == "raise" else {"if_busy": if_busy}
     # Its worker cannot ask whether this workflow is still alive.
     return waits if app_id is None else {**waits, "is_from_afar": True}
+
+
+def _answered_by(ctx: DaprWorkflowContext, wait: EventWait) -> dict[str, Any]:
+    return {"answered_by": {"instance_id": ctx.instance_id, "event": wait.event}}
 
 
 def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtocol) -> GraphResult:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from dapr.ext.workflow import DaprWorkflowContext, RetryPolicy, TaskFailedError
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from dapr_bridge._answers import read_answers
+from dapr_bridge._answers import cancelled_run, read_answers
 from dapr_bridge._wire import Payload, RunOutcome, RunRequest, encode_inline
 from dapr_bridge.errors import CallRefusedError
 
@@ -105,8 +105,11 @@ class Waiting:
     _told_at: datetime | None = field(default=None, init=False)
     _reminders: int = field(default=0, init=False)
 
-    def answers(self, asked: RunOutcome) -> Generator[Any, Any, Mapping[str, Payload]]:
-        """Wait for answers to some of the questions; none when a deadline has passed without a default."""
+    def answers(self, asked: RunOutcome) -> Generator[Any, Any, Mapping[str, Payload] | None]:
+        """Wait for answers to some of the questions; none when a deadline has passed without a default.
+
+        Returns None instead of answers when it was woken because the run is cancelled.
+        """
         yield from self._note(asked.interrupts)
         waiting = [each["id"] for each in asked.interrupts]
         while True:
@@ -118,6 +121,12 @@ class Waiting:
                 if overdue:
                     return {} if self.default is None else dict.fromkeys(overdue, self.default)
                 yield from self._remind(asked.interrupts)
+                continue
+            cancelled = cancelled_run(given)
+            if cancelled == asked.run_id:
+                return None
+            if cancelled is not None:
+                # It was meant for an earlier run that this workflow has waited for by the same event.
                 continue
             answers = read_answers(given, waiting)
             if not isinstance(answers, str):

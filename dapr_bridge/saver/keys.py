@@ -75,6 +75,11 @@ def drain_key(run_id: str) -> str:
     return _key("D", run_id)
 
 
+def awaited_key(run_id: str) -> str:
+    """Key of the event that a run waits for."""
+    return _key("E", run_id)
+
+
 def lease_key(name: str) -> str:
     """Key of a lease."""
     return _key("K", name)

@@ -18,7 +18,7 @@ from dapr.ext.workflow import DaprWorkflowContext, WorkflowActivityContext
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
-from dapr_bridge import DaprSaver, GraphWorker, UnansweredError, _workflow, call_graph, wait_for
+from dapr_bridge import DaprSaver, GraphWorker, RunCancelledError, UnansweredError, _workflow, call_graph, wait_for
 from tests.kit.counter import leave_mark
 from tests.kit.serving import serve_until_stopped
 
@@ -77,13 +77,15 @@ def inquiring(ctx: DaprWorkflowContext, given: dict[str, Any]) -> Generator[Any,
             ctx,
             "inquiry",
             {"words": []},
-            thread_id=ctx.instance_id,
+            thread_id=given.get("thread_id", ctx.instance_id),
             run_id=given.get("run_id"),
             on_interrupt=wait,
             as_child=given.get("as_child", False),
         )
     except UnansweredError as error:
         return {"unanswered": sorted(str(each.value) for each in error.interrupts), "message": str(error)}
+    except RunCancelledError:
+        return {"status": "cancelled"}
     return {"status": result.status, "words": result.output["words"]}
 
 

@@ -67,6 +67,10 @@ class Rig:
         """The ids of the questions that wait, by what they ask."""
         return asyncio.run(self._questions(instance))
 
+    async def cancel(self, run_id: str) -> bool:
+        async with DurableGraph("inquiry", saver=self.saver, address=self.sidecar.address, events=None) as graph:
+            return await graph.acancel(run_id)
+
     async def _questions(self, instance: str) -> dict[str, str]:
         async with DurableGraph(
             build_inquiry(self.far.url), name="inquiry", saver=self.saver, address=self.sidecar.address, events=None
@@ -222,6 +226,22 @@ def test_after_the_deadline_the_default_is_taken_and_until_then_there_are_remind
     reminders = [each for each in marks if each.startswith("reminder")]
     assert reminders[0] == "reminder ['one?', 'within?'] 1"
     assert reminders[-1].endswith(f" {len(reminders)}")
+
+
+@in_one_unit
+@pytest.mark.parametrize("as_child", [False, True])
+def test_a_run_that_waits_is_cancelled_at_once_and_another_one_answers_its_questions(rig: Rig, as_child: bool) -> None:
+    run_id = f"run-{uuid.uuid4()}"
+    instance = rig.start(run_id=run_id, as_child=as_child)
+    rig.told(instance, BOTH)
+
+    assert asyncio.run(rig.cancel(run_id)) is True
+
+    assert rig.outcome(instance) == {"status": "cancelled"}
+    assert sorted(rig.questions(instance)) == ["one?", "within?"]
+    next_one = rig.start(thread_id=instance)
+    rig.told(next_one, BOTH)
+    assert [each for each in rig.far.marks if each.startswith(f"{instance}: refused")] == []
 
 
 @in_one_unit

@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
-from dapr_bridge import CallRefusedError, PayloadTooLargeError, Reference, UnansweredError, call_graph, wait_for
-from dapr_bridge._answers import read_answers
+from dapr_bridge import (
+    CallRefusedError,
+    PayloadTooLargeError,
+    Reference,
+    RunCancelledError,
+    UnansweredError,
+    call_graph,
+    wait_for,
+)
+from dapr_bridge._answers import cancellation_of, read_answers
 from tests.kit.workflow_replay import WorkflowRun
 
 ONE, TWO = "1" * 32, "2" * 32
@@ -99,7 +107,27 @@ def test_an_answer_waits_for_the_thread_and_belongs_to_the_same_run() -> None:
     run.to_end()
 
     second = run.named("asks:advance")[1]
-    assert (second["run_id"], second["options"], second["input"]) == ("r", {"if_busy": "wait"}, {"json": None})
+    options = {"if_busy": "wait", "answered_by": {"instance_id": "instance", "event": "answered"}}
+    assert (second["run_id"], second["options"], second["input"]) == ("r", options, {"json": None})
+
+
+def test_a_cancelled_run_is_waited_for_no_more() -> None:
+    run = drive([asking(ONE), {"status": "cancelled"}])
+    run.events.extend([("answered", cancellation_of("another")), ("answered", cancellation_of("r"))])
+
+    with pytest.raises(RunCancelledError):
+        run.to_end()
+
+    look = run.named("asks:advance")[1]
+    assert (look["run_id"], look["options"]["cancels"], look.get("answers")) == ("r", True, None)
+
+
+def test_a_wait_that_is_woken_for_nothing_goes_on() -> None:
+    run = drive([asking(ONE), {"status": "interrupted", "run_id": "r"}, FINISHED])
+    run.events.extend([("answered", cancellation_of("r")), ("answered", "yes")])
+
+    assert run.to_end() == "done"
+    assert run.named("asks:advance")[2]["answers"] == {ONE: {"json": "yes"}}
 
 
 def test_an_answer_that_the_worker_refuses_leaves_its_question_waiting() -> None:
