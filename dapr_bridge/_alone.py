@@ -40,11 +40,10 @@ class AloneAtWork:
         """
         if self.ttl is None:
             return await work()
-        async with self.leases.hold(name, owner=f"{socket.gethostname()}/{os.getpid()}", ttl=self.ttl) as lease:
-            done = await _while_held(lease, work)
+        owner = f"{socket.gethostname()}/{os.getpid()}"
         # Nobody waits for its token: what it guards is saved.
-        await self.leases.delete([name])
-        return done
+        async with self.leases.hold(name, owner=owner, ttl=self.ttl, is_last=True) as lease:
+            return await _while_held(lease, work)
 
 
 async def _while_held(lease: Lease, work: Callable[[], Awaitable[T]]) -> T:

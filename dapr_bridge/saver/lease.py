@@ -128,7 +128,7 @@ class Leases:
 
     @asynccontextmanager
     async def hold(
-        self, name: str, *, owner: str, ttl: timedelta, wait: timedelta | None = None
+        self, name: str, *, owner: str, ttl: timedelta, wait: timedelta | None = None, is_last: bool = False
     ) -> AsyncGenerator[Lease]:
         """Hold a lease for the length of a block, renewing it; give it back at the end.
 
@@ -137,6 +137,8 @@ class Leases:
             owner: who holds it, for people to read.
             ttl: how long others wait after the last sign of life. Renewed three times in that time.
             wait: for how long to wait for another holder; as long as it takes when not given.
+            is_last: whether nobody will ask for it again once the block is done: what is stored of it is deleted, and
+                its tokens begin anew. A block that raises gives it back.
 
         Raises:
             LeaseHeldError: another holder did not let go in that time.
@@ -144,15 +146,17 @@ class Leases:
         grant, sent_at = await arun(self._acquire(name, owner, ttl, wait))
         lease = Lease(grant, valid_until=sent_at + ttl.total_seconds())
         keeper = asyncio.create_task(lease.keep(self))
+        is_over = False
         try:
             yield lease
+            is_over = is_last
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
             # After its time to live it needs no giving back.
             with contextlib.suppress(TimeoutError, StateStoreError):
                 async with asyncio.timeout(ttl.total_seconds()):
-                    await self.release(grant)
+                    await (self._delete_held(grant) if is_over else self.release(grant))
 
     async def acquire(self, name: str, *, owner: str, ttl: timedelta, wait: timedelta | None = None) -> Grant:
         """Take a lease that the caller renews and gives back itself; else as `hold`."""
@@ -166,6 +170,9 @@ class Leases:
     async def release(self, grant: Grant) -> None:
         """Give a lease back, so that nobody waits for its end; one that is lost stays with whoever has it."""
         await arun(self._change(grant, lambda record: _Record(token=record.token)))
+
+    async def _delete_held(self, grant: Grant) -> None:
+        await arun(self._change(grant, lambda _: None))
 
     async def delete(self, names: Iterable[str]) -> None:
         """Delete what is stored of leases that nobody will ask for again; their tokens begin anew."""
@@ -199,15 +206,18 @@ class Leases:
         found = yield from self.store.read([lease_key(grant.name)])
         return _Record.from_document(found.get(lease_key(grant.name))).key == grant.key
 
-    def _change(self, grant: Grant, change: Callable[[_Record], _Record]) -> Steps[bool]:
-        """Change the document of a lease if the holder still has it; returns whether it has."""
+    def _change(self, grant: Grant, change: Callable[[_Record], _Record | None]) -> Steps[bool]:
+        """Change the document of a lease, or delete it, if the holder still has it; returns whether it has."""
         key, is_held = lease_key(grant.name), False
 
         def decide(found: Mapping[str, Document]) -> list[Write]:
             nonlocal is_held
             record = _Record.from_document(found.get(key))
             is_held = record.key == grant.key
-            return [Write(key, change(record).to_bytes(), found[key].etag)] if is_held else []
+            if not is_held:
+                return []
+            changed = change(record)
+            return [Write(key, changed.to_bytes() if changed else None, found[key].etag)]
 
         yield from self.store.update([key], decide)
         return is_held

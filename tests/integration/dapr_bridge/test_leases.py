@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from dapr_bridge import DaprSaver, LeaseHeldError, Patience
+from dapr_bridge.saver.effects import arun
+from dapr_bridge.saver.keys import lease_key
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.testing import ControlPlane, Process, Sidecar
 from tests.kit.stores import ALL_STORES, write_sqlite_store
@@ -127,6 +129,29 @@ async def test_a_holder_is_told_that_another_has_its_lease(leases: Leases) -> No
         assert not lease.is_held
     with pytest.raises(LeaseHeldError, match="rival"):
         await leases.acquire("taken", owner="third", ttl=LONG, wait=timedelta(0))
+
+
+async def test_the_last_use_of_a_lease_leaves_nothing_of_it(leases: Leases) -> None:
+    async with leases.hold("last", owner="holder", ttl=LONG, is_last=True):
+        pass
+
+    assert await arun(leases.store.read([lease_key("last")])) == {}
+
+
+async def test_the_last_use_of_a_lease_that_was_lost_leaves_it_with_whoever_has_it(leases: Leases) -> None:
+    async with leases.hold("lost", owner="holder", ttl=LONG, is_last=True):
+        await leases.delete(["lost"])
+        rival = await leases.acquire("lost", owner="rival", ttl=LONG)
+
+    assert await leases.renew(rival)
+
+
+async def test_a_last_use_that_fails_gives_the_lease_back(leases: Leases) -> None:
+    with pytest.raises(ValueError, match="on the way"):
+        async with leases.hold("failed", owner="holder", ttl=LONG, is_last=True):
+            raise ValueError("on the way")
+
+    assert (await leases.acquire("failed", owner="next", ttl=LONG, wait=timedelta(0))).token == 2
 
 
 async def test_while_a_process_lives_nobody_takes_over_and_after_sigkill_another_does(
