@@ -122,7 +122,8 @@ class GraphActivities:
     async def _note_awaited(self, request: RunRequest, call: RunCall, outcome: RunOutcome) -> None:
         """Let it be known by which event the run waits for answers, or that it waits no more."""
         awaited = request.options.get("answered_by")
-        if awaited is None or outcome.status == "planned":
+        # After a refused answer it waits on.
+        if awaited is None or outcome.status in ("planned", "refused", "busy"):
             return
         if outcome.interrupts:
             await self.turns.awaited.note(call.run_id, AwaitedEvent(**awaited))
