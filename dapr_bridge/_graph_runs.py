@@ -37,7 +37,13 @@ from dapr_bridge._wire import (
     fits_inline,
     refused,
 )
-from dapr_bridge.errors import CallRefusedError, StaleWriterError, StateStoreError, ValueNotFoundError
+from dapr_bridge.errors import (
+    CallRefusedError,
+    StaleWriterError,
+    StateStoreError,
+    ValueNotFoundError,
+    ValueNotKeptError,
+)
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 from dapr_bridge.saver.reading import BY_HAND
@@ -45,6 +51,9 @@ from dapr_bridge.saver.reading import BY_HAND
 logger = logging.getLogger(__name__)
 
 Unit = Literal["run", "task"]
+
+KeepCheckpoints = int | Literal["all"]
+"""How many checkpoints a thread keeps when a run of it has ended."""
 
 NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError)
 """What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
@@ -64,6 +73,7 @@ class GraphRuns:
         unit: whether an activity goes to the end, or leaves parallel tasks to activities of their own.
         bus: where events go; None when this worker streams nothing.
         plans: the supersteps that this worker has planned.
+        keeps: how many checkpoints a thread keeps when a run of it has ended.
     """
 
     graph: Pregel[Any, Any, Any, Any]
@@ -71,6 +81,7 @@ class GraphRuns:
     unit: Unit = "run"
     bus: EventBus | None = None
     plans: Plans = field(default_factory=Plans)
+    keeps: KeepCheckpoints = "all"
 
     @cached_property
     def _fenced(self) -> Pregel[Any, Any, Any, Any]:
@@ -126,6 +137,8 @@ class GraphRuns:
         except Exception as error:
             logger.info("run failed", exc_info=error, extra={"thread_id": request.thread_id, "run_id": run_id})
             outcome = await self._failed(error, latest)
+        if outcome.status == "finished":
+            await self._forget_old(request.thread_id)
         return replace(outcome, events={**before, **stream.counts})
 
     async def run_task(self, request: TaskRequest, run_id: str, *, control: RunControl | None = None) -> TaskOutcome:
@@ -178,6 +191,9 @@ class GraphRuns:
             stepper = self._stepper(request, await stream.arguments(), stream.listener(latest))
             output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(stopped_at).questions)
             return await self._ended(output, run_id, latest)
+        forgotten = None if is_begun else await self._forgotten(addressed)
+        if forgotten:
+            return _refused(f"checkpoint {forgotten!r} is not there, or kept no more: begin at one that is listed")
         config = latest if is_begun else addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
@@ -315,6 +331,25 @@ class GraphRuns:
             logger.warning("state cannot be read after %r", error, exc_info=True)
             return None
 
+    # ----- what is kept -------------------------------------------------------------------------------------------
+
+    async def _forget_old(self, thread_id: str) -> None:
+        """Delete what the thread is not to keep; in the run's own turn, so that no other run needs it now."""
+        if self.keeps == "all":
+            return
+        try:
+            await self.saver.akeep_last(thread_id, self.keeps)
+        except ValueNotKeptError:
+            # The run has ended well whatever becomes of its old checkpoints.
+            logger.warning("old checkpoints cannot be read, and stay", exc_info=True, extra={"thread_id": thread_id})
+
+    async def _forgotten(self, addressed: RunnableConfig) -> str | None:
+        """Return the checkpoint at which a run is to begin if it is gone: LangGraph would begin anew, in silence."""
+        checkpoint_id: str | None = addressed.get("configurable", {}).get("checkpoint_id")
+        if self.keeps == "all" or not checkpoint_id:
+            return None
+        return None if await self.saver.aget_tuple(addressed) else checkpoint_id
+
     # ----- values -------------------------------------------------------------------------------------------------
 
     async def _order(self, task: PlannedTask, run_id: str) -> TaskOrder:
@@ -345,6 +380,11 @@ class GraphRuns:
 
 def _failure(error: Exception, *, node: str | None, task_id: str | None) -> Failure:
     return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=str(error))
+
+
+def _refused(message: str) -> RunOutcome:
+    failure = Failure(node=None, task_id=None, error_type=CallRefusedError.__name__, message=message)
+    return RunOutcome(status="refused", failure=failure)
 
 
 def _begins_at_checkpoint(config: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +20,7 @@ from dapr_bridge import _names
 from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork
 from dapr_bridge._events import EventBus
-from dapr_bridge._graph_runs import GraphRuns, Unit
+from dapr_bridge._graph_runs import GraphRuns, KeepCheckpoints, Unit
 from dapr_bridge._graph_shape import GraphShape, fingerprint
 from dapr_bridge._langgraph import mend_sync_durability
 from dapr_bridge._run_turns import RunTurns
@@ -49,6 +49,8 @@ class GraphWorker:
         lease: lets one worker at a time do a piece of work that Dapr has delivered twice, so that no model call is paid
             for by two that live; another takes over so long after the last sign of life. None: both work, and what was
             saved first counts.
+        keep_checkpoints: how many checkpoints a thread keeps when a run of it has finished, for all graphs or by name:
+            all of them, or the last ones, without which older states can neither be read nor gone on from.
 
     Raises:
         GraphRefusedError: a graph cannot be kept; the message says why and what to do.
@@ -64,8 +66,10 @@ class GraphWorker:
         address: str | None = None,
         events: str | None = "message-pubsub",
         lease: timedelta | None = None,
+        keep_checkpoints: KeepCheckpoints | Mapping[str, KeepCheckpoints] = "all",
     ) -> None:
         mend_sync_durability()
+        keeps = _keeps(graphs, keep_checkpoints)
         self._units: Mapping[str, Unit] = unit if isinstance(unit, Mapping) else dict.fromkeys(graphs, unit)
         for name, graph in graphs.items():
             _check(name, graph, unit=self.unit(name))
@@ -80,7 +84,7 @@ class GraphWorker:
         turns = RunTurns(saver.store, self._workflows.is_live)
         alone = AloneAtWork(leases=saver.leases, ttl=lease)
         for name, graph in self._graphs.items():
-            runs = GraphRuns(graph=graph, saver=saver, unit=self.unit(name), bus=self._bus)
+            runs = GraphRuns(graph=graph, saver=saver, unit=self.unit(name), bus=self._bus, keeps=keeps[name])
             shape = GraphShape(name=name, runs=runs, fingerprint=fingerprint(graph))
             activities = GraphActivities(runs=runs, live=self._live, turns=turns, alone=alone, shape=shape)
             self._register(name, activities)
@@ -158,6 +162,25 @@ def _check(name: str, graph: Pregel[Any, Any, Any, Any], *, unit: Unit) -> None:
             f"graph {name!r}: channel {untracked[0]!r} is an UntrackedValue, which is not saved and so does not reach "
             "the activities of unit 'task': use unit='run', or an ordinary channel"
         )
+
+
+def _keeps(
+    graphs: Collection[str], given: KeepCheckpoints | Mapping[str, KeepCheckpoints]
+) -> Mapping[str, KeepCheckpoints]:
+    """Return what each graph keeps, refusing what is no number of checkpoints."""
+    by_name: Mapping[str, KeepCheckpoints] = given if isinstance(given, Mapping) else dict.fromkeys(graphs, given)
+    unknown = sorted(by_name.keys() - set(graphs))
+    if unknown:
+        hosted = ", ".join(repr(each) for each in sorted(graphs)) or "none"
+        raise GraphRefusedError(f"keep_checkpoints names graph {unknown[0]!r}; this worker has {hosted}")
+    for name, keeps in by_name.items():
+        is_count = isinstance(keeps, int) and not isinstance(keeps, bool) and keeps >= 1
+        if keeps != "all" and not is_count:
+            raise GraphRefusedError(
+                f"graph {name!r}: keep_checkpoints={keeps!r} is neither 'all' nor a number of checkpoints, at least 1"
+            )
+    everything: KeepCheckpoints = "all"
+    return {name: by_name.get(name, everything) for name in graphs}
 
 
 def _bind(graph: Pregel[Any, Any, Any, Any], saver: DaprSaver, store: BaseStore | None) -> Pregel[Any, Any, Any, Any]:

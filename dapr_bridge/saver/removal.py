@@ -23,26 +23,27 @@ Strategy = Literal["keep_latest", "delete"]
 
 Records = Mapping[str, CheckpointRecord]
 
-Choose = Callable[[Records, Head], Collection[str]]
-"""Picks, of the checkpoints that a head lists, those that are to go."""
+Choose = Callable[[Place, Records, Head], Collection[str]]
+"""Picks, of the checkpoints that the head of a place lists, those that are to go."""
 
 
 def delete_thread(documents: Documents, thread_id: str) -> Steps[None]:
     """Delete all of a thread."""
-    for place in (yield from _places(documents, thread_id)):
-        yield from _delete_namespace(documents, place)
+    for place in (yield from read_places(documents, thread_id)):
+        yield from delete_namespace(documents, place)
     yield from documents.store.delete([keys.thread_key(thread_id), keys.claim_key(thread_id)])
 
 
 def delete_for_runs(documents: Documents, run_ids: Sequence[str]) -> Steps[None]:
     """Delete the checkpoints that runs have made, wherever; what other checkpoints are rebuilt from stays, unlisted."""
 
-    def of_these_runs(records: Records, _: Head) -> list[str]:
+    def of_these_runs(_: Place, records: Records, __: Head) -> list[str]:
         return [each for each, record in records.items() if record.run_id in run_ids]
 
     for thread_id in (yield from read_threads(documents, run_ids)):
-        yield from _unlist_in_thread(documents, thread_id, of_these_runs)
-        yield from _sweep_thread(documents, thread_id)
+        places = yield from read_places(documents, thread_id)
+        yield from unlist(documents, places, of_these_runs)
+        yield from sweep(documents, places)
         # Last: by this the thread is found again when the removal is cut short.
         yield from forget_runs(documents, run_ids, thread_id)
 
@@ -55,26 +56,28 @@ def prune(documents: Documents, thread_ids: Iterable[str], strategy: str) -> Ste
         if strategy == "delete":
             yield from delete_thread(documents, thread_id)
             continue
-        gone = yield from _unlist_in_thread(documents, thread_id, _all_but_the_latest)
+        places = yield from read_places(documents, thread_id)
+        gone = yield from unlist(documents, places, _all_but_the_latest)
         # Before their checkpoints are deleted, for these tell whose they are.
         yield from forget_runs(documents, gone, thread_id)
-        yield from _sweep_thread(documents, thread_id)
+        yield from sweep(documents, places)
 
 
-def _places(documents: Documents, thread_id: str) -> Steps[list[Place]]:
+def read_places(documents: Documents, thread_id: str) -> Steps[list[Place]]:
+    """Return the namespaces of a thread."""
     spaces = yield from documents.read_namespaces(thread_id)
     return [Place(thread_id=thread_id, namespace=space) for space in spaces]
 
 
-def _all_but_the_latest(records: Records, head: Head) -> list[str]:
+def _all_but_the_latest(_: Place, records: Records, head: Head) -> list[str]:
     return [each for each in records if each != head.latest]
 
 
-def _unlist_in_thread(documents: Documents, thread_id: str, choose: Choose) -> Steps[frozenset[str]]:
-    """Take checkpoints off the lists of a thread; returns the runs that have none listed there any more."""
+def unlist(documents: Documents, places: Iterable[Place], choose: Choose) -> Steps[frozenset[str]]:
+    """Take checkpoints off the lists of a thread's places; returns the runs that have none listed there any more."""
     gone: set[str] = set()
     kept: set[str] = set()
-    for place in (yield from _places(documents, thread_id)):
+    for place in places:
         with documents.memory.locks.hold(place.head_key) as turn:
             yield turn.ready
             listed, off = yield from _choose_and_unlist(documents, place, choose)
@@ -91,15 +94,15 @@ def _choose_and_unlist(
     ids = yield from documents.read_ids_of(place, head)
     records = yield from documents.read_records(place, ids)
     # An id without a checkpoint is what two removals at once have left.
-    doomed = {*choose(records, head), *(each for each in ids if each not in records)}
-    listed = yield from _unlist(documents, place, doomed)
+    doomed = {*choose(place, records, head), *(each for each in ids if each not in records)}
+    listed = yield from _take_off(documents, place, doomed)
     found = yield from documents.store.read([place.unlisted_key])
     off = documents.unlisted(found.get(place.unlisted_key)).ids
     records |= yield from documents.read_records(place, [each for each in (*listed, *off) if each not in records])
     return [records[each] for each in listed if each in records], [records[each] for each in off if each in records]
 
 
-def _unlist(documents: Documents, place: Place, doomed: Collection[str]) -> Steps[list[str]]:
+def _take_off(documents: Documents, place: Place, doomed: Collection[str]) -> Steps[list[str]]:
     """Take checkpoints off the list; returns the ids that remain listed."""
     while True:
         head = yield from documents.read_head(place)
@@ -145,14 +148,15 @@ class _Unlisting:
         return [noted, *chunks, Write(head_key, dump(moved.to_document()), guard_of(found, head_key))]
 
 
-def _sweep_thread(documents: Documents, thread_id: str) -> Steps[None]:
-    for place in (yield from _places(documents, thread_id)):
+def sweep(documents: Documents, places: Iterable[Place]) -> Steps[None]:
+    """Delete what is off the lists of places and of no use to what is on them."""
+    for place in places:
         with documents.memory.locks.hold(place.head_key) as turn:
             yield turn.ready
-            yield from _sweep(documents, place)
+            yield from _sweep_place(documents, place)
 
 
-def _sweep(documents: Documents, place: Place) -> Steps[None]:
+def _sweep_place(documents: Documents, place: Place) -> Steps[None]:
     """Delete what is off the list and of no use to what is on it."""
     head = yield from documents.read_head(place)
     kept = yield from documents.read_records(place, (yield from documents.read_ids_of(place, head)))
@@ -200,7 +204,14 @@ def _needed(place: Place, records: Records, kept: Records) -> _Needed:
     return _Needed(ids=frozenset(ids) - frozenset(kept), values=frozenset(values))
 
 
-def _delete_namespace(documents: Documents, place: Place) -> Steps[None]:
+def delete_namespace(documents: Documents, place: Place, *, forgets_runs: bool = True) -> Steps[None]:
+    """Delete all of a namespace, its head last.
+
+    Args:
+        documents: the documents of threads.
+        place: the namespace.
+        forgets_runs: whether its runs have no checkpoints elsewhere in the thread.
+    """
     head = yield from documents.read_head(place)
     found = yield from documents.store.read([place.unlisted_key])
     unlisted = documents.unlisted(found.get(place.unlisted_key))
@@ -208,7 +219,8 @@ def _delete_namespace(documents: Documents, place: Place) -> Steps[None]:
     for start in range(0, len(ids), PAGE):
         some = ids[start : start + PAGE]
         records = yield from documents.read_records(place, some)
-        yield from forget_runs(documents, {record.run_id for record in records.values()} - {""}, place.thread_id)
+        if forgets_runs:
+            yield from forget_runs(documents, {record.run_id for record in records.values()} - {""}, place.thread_id)
         yield from _delete_checkpoints(documents, place, some, records)
     # One more chunk than the head knows: a put that was cut short may have written it.
     chunks = place.ids_keys(range(unlisted.cleared, head.chunks + 1))

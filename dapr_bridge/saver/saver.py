@@ -26,7 +26,7 @@ from dapr_bridge._contexts import Closing
 from dapr_bridge._names import RUN_METADATA
 from dapr_bridge.errors import ValueNotFoundError
 from dapr_bridge.reference import Reference
-from dapr_bridge.saver import copying, delta, reading, removal, tasks, writing
+from dapr_bridge.saver import copying, delta, keeping, reading, removal, tasks, writing
 from dapr_bridge.saver.documents import ALL, Documents, Glimpse, Memory, Place
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.lease import Leases
@@ -223,6 +223,16 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Delete checkpoints of threads, as `prune` does."""
         await arun(removal.prune(self._documents, map(str, thread_ids), strategy))
+
+    async def akeep_last(self, thread_id: str, count: int) -> None:
+        """Delete all of a thread but its last checkpoints, as a worker does with `keep_checkpoints`.
+
+        What their delta channels are rebuilt from stays, and is listed no more. A thread with writes that wait to be
+        applied, such as one that has asked something, stays as it is.
+        """
+        if count < 1:
+            raise ValueError(f"a thread keeps at least 1 checkpoint, not {count}; delete_thread deletes all")
+        await arun(keeping.keep_last(self._documents, str(thread_id), count))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

@@ -24,6 +24,11 @@ def graph(node: Any = lambda _: {"word": "x"}) -> StateGraph[State]:
     return built
 
 
+def keeping(keeps: Any) -> GraphWorker:
+    saver = DaprSaver("store", address="127.0.0.1:1")
+    return GraphWorker(graphs={"triage": graph().compile()}, saver=saver, address="127.0.0.1:1", keep_checkpoints=keeps)
+
+
 def worker(**graphs: Any) -> GraphWorker:
     return GraphWorker(graphs=graphs, saver=DaprSaver("store", address="127.0.0.1:1"), address="127.0.0.1:1")
 
@@ -49,3 +54,20 @@ def test_the_fingerprint_changes_with_the_shape_and_not_with_the_process() -> No
     prints = worker(one=graph().compile(), same=graph().compile(), longer=longer).fingerprints()
 
     assert prints["one"] == prints["same"] != prints["longer"]
+
+
+@pytest.mark.parametrize("keeps", [0, -1, True, 2.5, "last", None])
+def test_to_keep_what_is_no_number_of_checkpoints_is_refused(keeps: Any) -> None:
+    for given in (keeps, {"triage": keeps}):
+        with pytest.raises(GraphRefusedError, match=r"'triage': keep_checkpoints=.* is neither 'all' nor a number"):
+            keeping(given)
+
+
+def test_to_keep_checkpoints_of_a_graph_that_is_not_there_is_refused() -> None:
+    with pytest.raises(GraphRefusedError, match="keep_checkpoints names graph 'triaeg'; this worker has 'triage'"):
+        keeping({"triaeg": 1})
+
+
+@pytest.mark.parametrize("keeps", [1, "all", {"triage": 20}, {}])
+def test_a_worker_may_keep_a_number_of_checkpoints_or_all(keeps: Any) -> None:
+    assert keeping(keeps).graph("triage")
