@@ -22,6 +22,7 @@ from dapr_bridge.errors import (
     ValueNotFoundError,
     ValueNotKeptError,
 )
+from dapr_bridge.purging import PurgeReport, purge_threads
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver, Patience
 from dapr_bridge.store import DaprStore
@@ -44,6 +45,7 @@ __all__ = [
     "LocalDaprError",
     "Patience",
     "PayloadTooLargeError",
+    "PurgeReport",
     "Reference",
     "RunCancelledError",
     "RuntimeNotFoundError",
@@ -56,5 +58,6 @@ __all__ = [
     "ValueNotFoundError",
     "ValueNotKeptError",
     "call_graph",
+    "purge_threads",
     "wait_for",
 ]

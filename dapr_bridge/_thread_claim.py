@@ -252,6 +252,29 @@ class ThreadClaims:
         return seen
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """Who has a thread, and how its last run has ended.
+
+    Attributes:
+        run_id: the run that has it; empty when none does.
+        instance_id: the workflow of that run; empty when its state cannot be asked for here.
+        last_status: how the last call ended that was let in; empty when none is known.
+    """
+
+    run_id: str = ""
+    instance_id: str = ""
+    last_status: str = ""
+
+    @classmethod
+    def from_document(cls, document: Document | None) -> Holding:
+        """Read a claim's document."""
+        claim = _Claim.from_document(document)
+        statuses = [str(record["status"]) for record in claim.ended.values()]
+        let_in = [each for each in statuses if each != "refused"]
+        return cls(run_id=claim.run_id, instance_id=claim.instance_id, last_status=let_in[-1] if let_in else "")
+
+
 def has_run(document: Document | None, run_id: str) -> bool:
     """Whether a claim's document says that the run has the thread."""
     return _Claim.from_document(document).run_id == run_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from dapr_bridge.saver.sidecar import Tries, describe, status_of
 logger = logging.getLogger(__name__)
 
 ENDED = frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.TERMINATED})
+_HUB = "_DaprWorkflowClient__obj"
 _PATIENCE = timedelta(minutes=1)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 
@@ -110,6 +112,38 @@ class Workflows(Closing):
                     return state
             await asyncio.sleep(pause)
             pause = min(pause * 1.2, _LONGEST_PAUSE)
+
+    async def instance_ids(self) -> list[str]:
+        """Return the ids of all workflows of the app, ended or not.
+
+        Raises:
+            NotImplementedError: the actor state store cannot list its keys.
+        """
+        return await asyncio.to_thread(lambda: list(self._connected().iter_workflow_instance_ids()))
+
+    async def history(self, instance_id: str) -> Sequence[Any]:
+        """Return a workflow's history as Dapr's own messages: the SDK's events leave out what activities were given.
+
+        Empty when there is no such workflow.
+        """
+        hub: Any = vars(self._connected())[_HUB]
+        try:
+            return await asyncio.to_thread(hub.get_instance_history, instance_id)
+        except grpc.RpcError:
+            if await self.state(instance_id) is None:
+                return ()
+            raise
+
+    async def purge(self, instance_id: str) -> bool:
+        """Delete the history of a workflow that has ended, not its children's; tells whether it is gone."""
+        try:
+            await asyncio.to_thread(self._connected().purge_workflow, instance_id, recursive=False)
+        except grpc.RpcError:
+            state = await self.state(instance_id)
+            if state is None or state.runtime_status not in ENDED:
+                return state is None
+            raise
+        return True
 
     def close(self) -> None:
         """Close the connection, if there is one."""

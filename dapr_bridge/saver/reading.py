@@ -28,6 +28,14 @@ def read_checkpoint(
     return found[0] if found else None
 
 
+def read_latest_without_values(documents: Documents, place: Place) -> Steps[CheckpointTuple | None]:
+    """Read the latest checkpoint and the writes on it, however large the values of its channels are."""
+    latest, (records, pending) = yield from documents.read_latest(place)
+    bare = {each: record.without(record.stored) for each, record in records.items()}
+    found = yield from _tuples(documents, place, [latest], (bare, pending), ALL)
+    return found[0] if found else None
+
+
 def read_checkpoints(documents: Documents, place: Place, ids: Sequence[str]) -> Steps[list[CheckpointTuple]]:
     """Read checkpoints with their values and pending writes: two bulk reads for any number of them."""
     bare = yield from documents.read_records_and_writes(place, ids)

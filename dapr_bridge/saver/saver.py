@@ -33,6 +33,7 @@ from dapr_bridge.saver.lease import Leases
 from dapr_bridge.saver.listing import Search
 from dapr_bridge.saver.records import INPUT_TASK, Codec
 from dapr_bridge.saver.sidecar import Patience
+from dapr_bridge.saver.standing import Standing, read_standing
 from dapr_bridge.saver.store import StateStore
 
 _CACHE_BYTES = 32 << 20
@@ -233,6 +234,10 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         if count < 1:
             raise ValueError(f"a thread keeps at least 1 checkpoint, not {count}; delete_thread deletes all")
         await arun(keeping.keep_last(self._documents, str(thread_id), count))
+
+    async def astanding(self, thread_id: str) -> Standing:
+        """Return where a thread stands, without the values of its channels."""
+        return await arun(read_standing(self._documents, str(thread_id)))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

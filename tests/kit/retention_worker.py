@@ -1,7 +1,8 @@
 """A worker process whose threads keep one checkpoint, and which dies while it deletes the others.
 
-Run as `python -m tests.kit.retention_worker`, with the far end's URL in FAR_END and the sidecar in DAPR_GRPC_PORT. With
-DIES_AFTER it ends itself with SIGKILL after so many answers of the store, once: MARKER is the file by which it knows.
+Run as `python -m tests.kit.retention_worker`, with the far end's URL in FAR_END, the state store in STORE and the
+sidecar in DAPR_GRPC_PORT. With DIES_AFTER it ends itself with SIGKILL after so many answers of the store, once: MARKER
+is the file by which it knows.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ async def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
     make = DyingSaver if "DIES_AFTER" in os.environ else DaprSaver
-    with make("execution-state") as saver:
+    with make(os.environ["STORE"]) as saver:
         worker = GraphWorker(
             graphs=build_graphs(os.environ["FAR_END"]), saver=saver, events=None, keep_checkpoints={"chain": 1}
         )

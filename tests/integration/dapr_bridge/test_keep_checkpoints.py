@@ -34,7 +34,7 @@ class Rig:
 
     def worker(self, *, dies_after: int) -> Process:
         marker = self.folder / f"died-{dies_after}"
-        env = {**self.sidecar.environment(), "FAR_END": self.far.url, "MARKER": str(marker)}
+        env = {**self.sidecar.environment(), "FAR_END": self.far.url, "STORE": "execution-state", "MARKER": str(marker)}
         command = [sys.executable, "-m", "tests.kit.retention_worker"]
         log = self.folder / f"worker-{dies_after}.log"
         return Process(command, log=log, env={**env, "DIES_AFTER": str(dies_after)})

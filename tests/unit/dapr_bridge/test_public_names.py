@@ -17,9 +17,11 @@ TOOLS = {
     "GraphResult",
     "GraphWorker",
     "Patience",
+    "PurgeReport",
     "Reference",
     "Unit",
     "call_graph",
+    "purge_threads",
     "wait_for",
 }
 
