@@ -57,11 +57,13 @@ def rig(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -
 
 def start(worker: Process) -> None:
     already = worker.text().count("worker is ready")
-    worker.start().wait_for(lambda: worker.text().count("worker is ready") > already, what="the worker to be ready")
+    worker.start().wait_for(
+        lambda: worker.text().count("worker is ready") > already, what="the worker to be ready", seconds=90
+    )
 
 
-# Answers of the store: while the thread is read, while its list gets shorter, and when the first documents are deleted.
-@pytest.mark.parametrize("dies_after", [2, 9, 16])
+# Answers of the store: while the list of checkpoints gets shorter, and when documents are deleted.
+@pytest.mark.parametrize("dies_after", [9, 16])
 async def test_a_run_whose_worker_dies_while_it_deletes_old_checkpoints_ends_well(rig: Rig, dies_after: int) -> None:
     thread, worker = f"t-{dies_after}", rig.worker(dies_after=dies_after)
     graph = build_graphs(rig.far.url)["chain"]

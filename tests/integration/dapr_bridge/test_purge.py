@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,7 @@ from dapr_bridge._thread_claim import Holding
 from dapr_bridge.purge import main
 from dapr_bridge.saver.effects import Steps
 from dapr_bridge.saver.store import StateStore
-from dapr_bridge.testing import ControlPlane, Process, Sidecar
+from dapr_bridge.testing import ControlPlane, Process, Sidecar, wait_until
 from tests.kit.client_rig import on_thread
 from tests.kit.counter import FarEnd, far_end
 from tests.kit.postgres import find_binaries, postgres
@@ -110,16 +111,24 @@ class Rig:
         with closing(self.workflows()) as client:
             return client.get_workflow_state(instance_id)
 
-    async def ends_when_told(self, instance_id: str, event: str, *, data: Any = None) -> None:
-        """Raise an event, and wait until the workflow has ended well."""
+    def is_waiting(self, thread: str) -> bool:
+        """Whether a run has ended with a question."""
+        claim = asyncio.run(self.saver.astanding(thread)).claim
+        return Holding.from_document(claim).last_status == "interrupted"
+
+    async def tell(self, instance_id: str, event: str, *, data: Any = None) -> Any:
+        """Raise an event; returns how the workflow has ended then."""
 
         def tell() -> Any:
             with closing(self.workflows()) as client:
                 client.raise_workflow_event(instance_id, event, data=data)
                 return client.wait_for_workflow_completion(instance_id, timeout_in_seconds=20)
 
-        state = await asyncio.to_thread(tell)
-        assert state.runtime_status is WorkflowStatus.COMPLETED
+        return await asyncio.to_thread(tell)
+
+    async def ends_when_told(self, instance_id: str, event: str, *, data: Any = None) -> None:
+        """Raise an event, after which the workflow ends well."""
+        assert (await self.tell(instance_id, event, data=data)).runtime_status is WorkflowStatus.COMPLETED
 
     def keys_of(self, name: str) -> set[str]:
         """Return the keys that a thread, a run or a workflow has left."""
@@ -149,20 +158,30 @@ def rig_on(store: str, control_plane: ControlPlane, folder: Path) -> Iterator[Ri
         env = {**sidecar.environment(), "FAR_END": far.url, "STORE": store}
         worker = Process([sys.executable, "-m", "tests.kit.retention_worker"], log=folder / "worker.log", env=env)
         stack.callback(worker.stop)
-        worker.start().wait_for(lambda: "worker is ready" in worker.text(), what="the worker to be ready")
+        worker.start().wait_for(lambda: "worker is ready" in worker.text(), what="the worker to be ready", seconds=90)
         yield Rig(sidecar=sidecar, saver=saver, far=far, folder=folder)
 
 
-@pytest.fixture(scope="module", params=ALL_STORES)
-def any_rig(control_plane: ControlPlane, request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Rig]:
-    with rig_on(request.param, control_plane, tmp_path_factory.mktemp("purge")) as built:
-        yield built
-
-
 @pytest.fixture(scope="module")
-def rig(control_plane: ControlPlane, tmp_path_factory: Any) -> Iterator[Rig]:
-    with rig_on(SQLITE, control_plane, tmp_path_factory.mktemp("purge")) as built:
-        yield built
+def rigs(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Rig]]:
+    """Return a rig on a store, started when it is first asked for."""
+    with ExitStack() as stack:
+
+        @functools.cache
+        def on(store: str) -> Rig:
+            return stack.enter_context(rig_on(store, control_plane, tmp_path_factory.mktemp(store)))
+
+        yield on
+
+
+@pytest.fixture(params=ALL_STORES)
+def any_rig(request: pytest.FixtureRequest, rigs: Callable[[str], Rig]) -> Rig:
+    return rigs(request.param)
+
+
+@pytest.fixture
+def rig(rigs: Callable[[str], Rig]) -> Rig:
+    return rigs(SQLITE)
 
 
 async def test_an_old_thread_goes_and_those_that_wait_stay_and_go_on(any_rig: Rig) -> None:
@@ -191,6 +210,24 @@ async def test_an_old_thread_goes_and_those_that_wait_stay_and_go_on(any_rig: Ri
     async with rig.graph("question") as graph:
         answered = await graph.ainvoke(Command(resume={question: "yes"}), on_thread("asked"))
     assert answered == {"words": ["in", "yes"]}
+
+    at_last = await rig.purge(older_than=NOW, dry_run=False)
+
+    assert sorted(each.thread_id for each in at_last.threads) == ["asked", "asks/q", "waits/chain"]
+    assert (at_last.kept, {"asks", "waits"} <= set(at_last.workflows)) == ({}, True)
+    assert [rig.workflow_of(each) for each in ("asks", "waits")] == [None, None]
+
+
+async def test_a_workflow_whose_thread_was_deleted_by_name_is_told_so_when_the_answer_comes(rig: Rig) -> None:
+    await rig.start("asking", "bereft")
+    await asyncio.to_thread(wait_until, lambda: rig.is_waiting("bereft/q"), what="the question")
+
+    report = await rig.purge(threads=["bereft/q"], dry_run=False)
+
+    assert ([each.thread_id for each in report.threads], report.workflows) == (["bereft/q"], [])
+    state = await rig.tell("bereft", "answer", data="yes")
+    assert state.runtime_status is WorkflowStatus.FAILED
+    assert "EmptyInputError" in state.failure_details.message
 
 
 async def test_of_a_purged_thread_nothing_is_stored_any_more(rig: Rig) -> None:
