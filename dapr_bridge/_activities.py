@@ -20,6 +20,7 @@ from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH, GraphRuns
 from dapr_bridge._graph_shape import GraphShape
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import Claimed, RunCall
+from dapr_bridge._tracing import ActivitySpan, advancing, running_task
 from dapr_bridge._wire import NO_INPUT, ONE_RUN, RunOutcome, RunRequest, TaskOutcome, TaskRequest, refused
 from dapr_bridge.errors import RunCancelledError
 
@@ -131,11 +132,13 @@ class GraphActivities:
             await self.turns.awaited.forget(call.run_id)
 
     async def _advance(self, request: RunRequest, call: RunCall) -> RunOutcome:
-        outcome = await self._advance_patiently(request, call)
+        with advancing(request, call.run_id, unit=self.runs.unit) as span:
+            outcome = await self._go_on(request, call, span)
+            span.ended(outcome)
         await _patiently(lambda: self._note_awaited(request, call, outcome), call)
         return outcome
 
-    async def _advance_patiently(self, request: RunRequest, call: RunCall) -> RunOutcome:
+    async def _go_on(self, request: RunRequest, call: RunCall, span: ActivitySpan) -> RunOutcome:
         last, control = 0, RunControl()
 
         async def work(claimed: Claimed) -> RunOutcome:
@@ -143,7 +146,8 @@ class GraphActivities:
             if claimed.attempt <= last:
                 raise RunCancelledError("its thread was free in the meantime: another worker has ended it, long ago")
             last = claimed.attempt
-            return await self.runs.advance(
+            span.claimed(claimed.attempt, goes_on_from=claimed.left_in)
+            outcome = await self.runs.advance(
                 request,
                 call.run_id,
                 claimed.attempt,
@@ -151,6 +155,7 @@ class GraphActivities:
                 control=control,
                 is_other=claimed.is_other,
             )
+            return span.told(request, outcome)
 
         if_busy = request.options.get("if_busy", "raise")
 
@@ -172,8 +177,11 @@ class GraphActivities:
             return self.runs.run_task(request, call.run_id, control=control)
 
         name = f"{call.run_id}/{request.task.id}"
-        outcome = await _patiently(lambda: self.alone.do(name, lambda: self.turns.watch(call, control, work)), call)
-        return outcome or TaskOutcome(status="cancelled")
+        with running_task(request, call.run_id, unit=self.runs.unit) as span:
+            found = await _patiently(lambda: self.alone.do(name, lambda: self.turns.watch(call, control, work)), call)
+            outcome = found or TaskOutcome(status="cancelled")
+            span.ended(outcome)
+        return outcome
 
 
 async def _patiently(work: Callable[[], Awaitable[T]], call: RunCall) -> T:

@@ -19,6 +19,7 @@ from langgraph.types import Command, GraphOutput, StateSnapshot
 
 from dapr_bridge import _names
 from dapr_bridge._events import EventBus
+from dapr_bridge._node_spans import with_node_spans
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
 from dapr_bridge._stops import has_stopped
@@ -270,7 +271,7 @@ class GraphRuns:
         given = dict(request.config)
         configurable = {**given.pop("configurable", {}), "thread_id": request.thread_id}
         metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id}
-        return RunnableConfig(**given, configurable=configurable, metadata=metadata)
+        return with_node_spans(RunnableConfig(**given, configurable=configurable, metadata=metadata))
 
     async def _stopped_at(
         self, request: RunRequest, run_id: str, latest: RunnableConfig, began_at: Collection[str]

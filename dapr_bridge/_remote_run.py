@@ -15,6 +15,7 @@ from dapr_bridge import _names
 from dapr_bridge._answers import cancellation_of
 from dapr_bridge._cancellation import AwaitedEvents, CancelMarks
 from dapr_bridge._draining import DrainMarks, passing_on
+from dapr_bridge._tracing import CallSpans
 from dapr_bridge._wire import Failure, RunOutcome, RunRequest
 from dapr_bridge._workflows import ENDED, Workflows
 from dapr_bridge.errors import BridgeError, CallRefusedError
@@ -34,6 +35,7 @@ class RemoteRuns:
         self._graph, self._workflows = graph, workflows
         self._marks, self._drains = CancelMarks(store), DrainMarks(store)
         self._awaited = AwaitedEvents(store)
+        self._spans = CallSpans()
 
     async def find(self, request: RunRequest, *, whatever: bool = False) -> bool:
         """Tell whether the run is there already, going on or ended.
@@ -45,11 +47,10 @@ class RemoteRuns:
         Raises:
             CallRefusedError: the run of that id is about something else.
         """
-        state = await self._workflows.state(request.run_id or "")
-        if state is None or _is_busy(state):
+        state = await self._existing(request, whatever=whatever)
+        if state is None:
             return False
-        if not whatever:
-            self._check_same(state, request)
+        self._spans.joined(request, json.loads(state.serialized_input or "{}").get("run_trace", ""))
         return True
 
     async def start(self, request: RunRequest, control: RunControl | None = None) -> None:
@@ -57,8 +58,9 @@ class RemoteRuns:
         if control is not None:
             await self._drains.note(request.run_id or "", control)
         name, instance_id = _names.graph_workflow(self._graph), request.run_id or ""
-        if not await self._workflows.start(name, instance_id=instance_id, record=request.to_json()):
-            await self.find(request)
+        with self._spans.beginning(request) as traced:
+            if not await self._workflows.start(name, instance_id=instance_id, record=traced.to_json()):
+                await self._existing(request)
 
     async def outcome(self, run_id: str, control: RunControl | None = None) -> RunOutcome:
         """Wait for a run's end, and have it drained when its caller's control asks for that.
@@ -66,12 +68,13 @@ class RemoteRuns:
         Raises:
             BridgeError: its workflow has vanished.
         """
-        state = await passing_on(control, self._drains, run_id, self._workflows.end(run_id))
-        if state is None:
-            raise BridgeError(f"workflow {run_id!r} of graph {self._graph!r} has vanished")
-        if state.runtime_status is WorkflowStatus.COMPLETED:
-            return RunOutcome.from_json(json.loads(state.serialized_output))
-        return RunOutcome(status="failed", failure=_failure(state))
+        with self._spans.waiting(run_id) as span:
+            state = await passing_on(control, self._drains, run_id, self._workflows.end(run_id))
+            if state is None:
+                raise BridgeError(f"workflow {run_id!r} of graph {self._graph!r} has vanished")
+            outcome = _outcome(state)
+            span.ended(outcome)
+        return outcome
 
     async def cancel(self, run_id: str, *, patience: timedelta) -> bool:
         """Wish that a run be cancelled, and wait until it has ended; tells whether it was cancelled."""
@@ -95,6 +98,14 @@ class RemoteRuns:
         return awaited is not None and await self._workflows.raise_event(
             awaited.instance_id, awaited.event, data=cancellation_of(run_id)
         )
+
+    async def _existing(self, request: RunRequest, *, whatever: bool = False) -> WorkflowState | None:
+        state = await self._workflows.state(request.run_id or "")
+        if state is None or _is_busy(state):
+            return None
+        if not whatever:
+            self._check_same(state, request)
+        return state
 
     async def _has_ended(self, run_id: str) -> bool:
         state = await self._workflows.state(run_id)
@@ -120,6 +131,12 @@ def _status(state: WorkflowState) -> str:
         return ""
     record: Mapping[str, Any] = json.loads(state.serialized_output)
     return str(record.get("status", ""))
+
+
+def _outcome(state: WorkflowState) -> RunOutcome:
+    if state.runtime_status is WorkflowStatus.COMPLETED:
+        return RunOutcome.from_json(json.loads(state.serialized_output))
+    return RunOutcome(status="failed", failure=_failure(state))
 
 
 def _failure(state: WorkflowState) -> Failure:

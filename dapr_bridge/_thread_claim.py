@@ -55,12 +55,14 @@ class Claimed:
         changed_from: fingerprint of the graph by which the thread was driven until now, when it is another.
         stood_at: the checkpoints at which earlier calls of the same run have ended.
         is_other: whether one of those has brought another input.
+        left_in: trace of the run that has left the thread unfinished, if the last one did.
     """
 
     attempt: int
     changed_from: str = ""
     stood_at: frozenset[str] = frozenset()
     is_other: bool = False
+    left_in: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +155,11 @@ class _Claim:
             return self.given
         known = [record.get(_INPUT) for record in self.ended.values() if record.get(_RUN) == run_id]
         return next((each for each in reversed(known) if each), "")
+
+    def left_in(self) -> str:
+        """Return the trace of the run that ended last, if it has not finished."""
+        last = list(self.ended.values())[-1:]
+        return next((each.get("run_trace", "") for each in last if each["status"] != "finished"), "")
 
     def ends_of(self, run_id: str) -> frozenset[str]:
         """Return the checkpoints at which calls of a run have ended."""
@@ -295,7 +302,13 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
         taken = claim.taken_by(call)
         changed_from = "" if taken.shape == call.shape else taken.shape
         stood_at = claim.ends_of(call.run_id)
-        return Claimed(attempt=taken.attempt, changed_from=changed_from, stood_at=stood_at, is_other=is_other)
+        return Claimed(
+            attempt=taken.attempt,
+            changed_from=changed_from,
+            stood_at=stood_at,
+            is_other=is_other,
+            left_in=claim.left_in(),
+        )
     return Busy(run_id=claim.run_id, is_own=claim.instance_id == call.instance_id != "")
 
 

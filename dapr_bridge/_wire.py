@@ -168,6 +168,8 @@ class RunRequest:
         stage: how far the run has come, when it goes on after a fan-out (unit `task`); None when it begins.
         answers: answers to what the run has asked, by interrupt id, in place of an input; those to questions that wait
             no longer are left out.
+        caller_trace: W3C `traceparent` of the span in which the run is asked for, or empty.
+        run_trace: the same of the run's own span, once there is one.
     """
 
     graph: str
@@ -181,6 +183,8 @@ class RunRequest:
     context: Payload | None = None
     stage: Stage | None = None
     answers: Mapping[str, Payload] = field(default_factory=dict[str, Payload])
+    caller_trace: str = ""
+    run_trace: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return what history records; later fields only where they say something."""
@@ -189,6 +193,8 @@ class RunRequest:
             "options": dict(self.options),
             "context": self.context,
             "answers": dict(self.answers),
+            "caller_trace": self.caller_trace,
+            "run_trace": self.run_trace,
         }
         if self.stage:
             later["stage"] = self.stage.to_json()
@@ -217,6 +223,8 @@ class RunRequest:
             context=record.get("context"),
             stage=Stage.from_json(record["stage"]) if record.get("stage") else None,
             answers=record.get("answers") or {},
+            caller_trace=record.get("caller_trace", ""),
+            run_trace=record.get("run_trace", ""),
         )
 
 
@@ -272,6 +280,7 @@ class RunOutcome:
         last_step: the last superstep that its recursion limit allows, of a planned one.
         tasks: what is to run next, each in an activity of its own.
         reason: why a drained run was asked to stop.
+        run_trace: W3C `traceparent` of the run's span, or empty.
     """
 
     status: Literal["finished", "interrupted", "failed", "busy", "cancelled", "drained", "refused", "planned"]
@@ -285,9 +294,11 @@ class RunOutcome:
     last_step: int = 0
     tasks: Sequence[TaskOrder] = ()
     reason: str = ""
+    run_trace: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return what history records; of a plan, what the workflow needs."""
+        trace = {"run_trace": self.run_trace} if self.run_trace else {}
         if self.status == "planned":
             return {
                 "status": self.status,
@@ -296,6 +307,7 @@ class RunOutcome:
                 "run_id": self.run_id,
                 "last_step": self.last_step,
                 "tasks": [each.to_json() for each in self.tasks],
+                **trace,
             }
         return {
             "status": self.status,
@@ -307,6 +319,7 @@ class RunOutcome:
             "events": dict(self.events),
             **({"run_id": self.run_id} if self.run_id else {}),
             **({"reason": self.reason} if self.reason else {}),
+            **trace,
         }
 
     @classmethod
@@ -324,6 +337,7 @@ class RunOutcome:
             last_step=record.get("last_step", 0),
             tasks=tuple(TaskOrder.from_json(each) for each in record.get("tasks", ())),
             reason=record.get("reason", ""),
+            run_trace=record.get("run_trace", ""),
         )
 
 

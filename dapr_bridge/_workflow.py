@@ -69,7 +69,14 @@ class Drive:
         The answers are not lost to another run that has the thread by now: its end is waited for.
         """
         options = {**self.request.options, "if_busy": "wait"}
-        request = replace(self.request, run_id=asked.run_id, input=NO_INPUT, answers=answers, options=options)
+        request = replace(
+            self.request,
+            run_id=asked.run_id,
+            input=NO_INPUT,
+            answers=answers,
+            options=options,
+            run_trace=asked.run_trace,
+        )
         return (yield from self._to_end(request))
 
     def look_for_cancellation(self, asked: RunOutcome) -> Steps:
@@ -141,7 +148,8 @@ class Drive:
         return self.ctx.call_activity(activity, input=order.to_json(), app_id=self.app_id)
 
     def _without_input(self, plan: RunOutcome) -> RunRequest:
-        return replace(self.request, run_id=plan.run_id, input=NO_INPUT, answers={})
+        run_trace = plan.run_trace or self.request.run_trace
+        return replace(self.request, run_id=plan.run_id, input=NO_INPUT, answers={}, run_trace=run_trace)
 
 
 def graph_workflow(name: str) -> Callable[[DaprWorkflowContext, dict[str, Any]], Generator[Any, Any, Any]]:

@@ -57,6 +57,7 @@ def call_graph(
     if_busy: IfBusy = "raise",
     on_interrupt: EventWait | None = None,
     as_child: bool = False,
+    traceparent: str | None = None,
 ) -> Generator[Any, Any, GraphResult]:
     """Run a graph inside a workflow: `result = yield from call_graph(ctx, "expert", question, thread_id="t-1")`.
 
@@ -76,6 +77,8 @@ def call_graph(
             default a run that asks something ends as interrupted; one that stands at a breakpoint always does.
         as_child: whether the run is a child workflow. This one's history then grows by two events, and not by two for
             each activity: for long runs in unit `task`, at the cost of a workflow more.
+        traceparent: W3C trace context of the run's caller, from the workflow's own input; a replayed workflow is in no
+            span. By default the run has a trace of its own.
 
     Raises:
         GraphFailedError: a node failed after its own retries; the thread can be gone on with.
@@ -101,6 +104,7 @@ def call_graph(
             # Whoever cancels a run wakes its workflow, and reaches those of the app that hosts the graph.
             **(_answered_by(ctx, on_interrupt) if on_interrupt and app_id is None else {}),
         },
+        caller_trace=traceparent or "",
     )
     default = on_interrupt.default_answer(serde) if on_interrupt else None
     waiting = Waiting(ctx=ctx, wait=on_interrupt, request=request, default=default) if on_interrupt else None
