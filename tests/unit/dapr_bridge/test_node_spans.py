@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 from collections.abc import Iterator
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
@@ -98,6 +99,7 @@ async def test_parallel_tasks_have_spans_side_by_side(spans: Recorder) -> None:
     await run(graph.compile())
 
     work = spans.named("graph.node work")
+    assert {each.name for each in spans.seen()} == {"graph.run talk", "graph.advance talk", "graph.node work"}
     assert len({each["task_id"] for each in work}) == 5
     assert {each.parent_id for each in work} == {spans.one("graph.advance talk").span_id}
 
@@ -167,6 +169,31 @@ async def test_each_attempt_of_a_node_has_a_span_and_a_failed_one_says_what_kind
     assert [each.error for each in attempts] == ["ConnectionError", "ConnectionError", None]
     assert [each.status for each in attempts] == ["ERROR", "ERROR", "UNSET"]
     assert len({each["task_id"] for each in attempts}) == 1
+
+
+async def test_what_a_node_calls_is_no_node_whatever_its_name_and_also_after_the_nodes_end(spans: Recorder) -> None:
+    may_go_on, left_behind = asyncio.Event(), list[asyncio.Task[Any]]()
+
+    async def echo(value: str) -> str:
+        return value
+
+    async def late() -> None:
+        await may_go_on.wait()
+        await RunnableLambda(echo).ainvoke("late")
+
+    async def begin(_: State) -> State:
+        left_behind.append(asyncio.create_task(late()))
+        return {"words": [await RunnableLambda(echo).with_config(run_name="begin").ainvoke("at once")]}
+
+    async def end(_: State) -> State:
+        may_go_on.set()
+        await left_behind[0]
+        return {}
+
+    graph = StateGraph(State).add_node(begin).add_node(end).add_edge(START, "begin").add_edge("begin", "end").compile()
+    assert (await run(graph))["words"][-1] == "at once"
+
+    assert [each["node"] for each in spans.seen() if each["node"]] == ["begin", "end"]
 
 
 async def test_a_question_is_no_failure(spans: Recorder) -> None:
