@@ -25,7 +25,7 @@ from tests.kit.traced_worker import WIDTH, build_asking, build_failing, build_wi
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE = 30.0
+DEADLINE = 90.0
 
 
 @dataclass(kw_only=True)
@@ -40,8 +40,15 @@ class Rig:
     saver: DaprSaver
     workers: list[Process] = field(default_factory=list[Process])
 
-    def start_worker(self) -> Process:
-        """Start one more worker and wait until it is ready."""
+    def start_workers(self, how_many: int) -> None:
+        """Start so many more workers side by side, and wait until they are ready."""
+        started = [self._start_worker() for _ in range(how_many)]
+        for worker in started:
+            worker.wait_for(
+                lambda log=worker: "worker is ready" in log.text(), what="the worker to be ready", seconds=DEADLINE
+            )
+
+    def _start_worker(self) -> Process:
         number = len(self.workers)
         worker = Process(
             [sys.executable, "-m", "tests.kit.traced_worker"],
@@ -54,7 +61,7 @@ class Rig:
             },
         )
         self.workers.append(worker)
-        return worker.start().wait_for(lambda: "worker is ready" in worker.text(), what="the worker to be ready")
+        return worker.start()
 
     def client(self, name: str) -> DurableGraph:
         """Return a graph as this process sees it."""
@@ -96,8 +103,7 @@ def rig(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, r
     ):
         rig = Rig(sidecar=sidecar, far=far, folder=folder, unit=request.param, here=here, saver=saver)
         try:
-            rig.start_worker()
-            rig.start_worker()
+            rig.start_workers(2)
             yield rig
         finally:
             for worker in rig.workers:
@@ -212,10 +218,10 @@ async def test_a_run_whose_worker_is_killed_goes_on_in_its_trace_and_no_span_is_
     thread_id = uuid4().hex
     rig.far.hold("last")
     running = asyncio.ensure_future(rig.client("wide").ainvoke({"words": ["in"]}, on_thread(thread_id)))
-    await asyncio.to_thread(rig.far.wait_for, "last", times=rig.far.counts()["last"] + 1)
+    await asyncio.to_thread(rig.far.wait_for, "last", times=rig.far.counts()["last"] + 1, seconds=DEADLINE)
     for worker in rig.workers:
         worker.kill()
-    rig.start_worker()
+    rig.start_workers(1)
     rig.far.release("last")
     await running
 
