@@ -45,6 +45,7 @@ def create_app(settings: Settings, *, role: Role = Role.ALL, open_desk: OpenPrem
         version="0.1.0",
         description="File a ticket, see what the agents found, decide on their proposal.",
         lifespan=serve_desk,
+        telemetry={"auto_configure": True, "metrics": False, "logs": False},
         responses=describe(INVALID_REQUEST, INTERNAL),
     )
     app.add_middleware(BodyLimit, limit=settings.max_description * _BODY_FACTOR + _BODY_ROOM)

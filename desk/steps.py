@@ -21,7 +21,13 @@ ReferenceRecord = dict[str, str]
 """A `dapr_bridge.Reference` as history records it."""
 
 
-class Order(TypedDict):
+class Traced(TypedDict, total=False):
+    """In which trace something was asked for, as a W3C `traceparent`."""
+
+    traceparent: str
+
+
+class Order(Traced):
     """What a ticket's workflow is started with; `run` counts the workflows that this ticket has needed."""
 
     ticket_id: str

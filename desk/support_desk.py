@@ -16,6 +16,7 @@ from desk.records import AuditLine, Decision, Ticket, TicketFile, TicketPage
 from desk.stages import CLOSED, DECISION_EVENT, RETRY_EVENT, Stage, Verdict, expert_thread, instance_id
 from desk.steps import Order
 from desk.tickets import TicketFilter, Tickets
+from desk.tracing import caller_trace
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class SupportDesk:
         """
         known = None if is_new else await self.engine.look(instance_id(ticket.ticket_id))
         if known is None or (known.status in ENDED and ticket.run > 1):
-            order = Order(ticket_id=ticket.ticket_id, run=ticket.run)
+            order = Order(ticket_id=ticket.ticket_id, run=ticket.run, **caller_trace())
             await self.engine.start(instance_id(ticket.ticket_id), order={**order})
         else:
             await self.tickets.mark_started(ticket.ticket_id)

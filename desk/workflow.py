@@ -68,6 +68,7 @@ class _Case:
     ticket_id: str
     run: int
     rules: Opening
+    traceparent: str | None
 
     def do(self, activity: str, **given: Any) -> Any:
         """Schedule an activity for this ticket."""
@@ -79,7 +80,9 @@ def support_ticket(ctx: DaprWorkflowContext, order: Order) -> Generator[Any, Any
     rules: Opening = yield _do(ctx, OPEN_TICKET, {"ticket_id": order["ticket_id"], "run": order["run"]})
     if rules["outcome"] is not None:
         return {"ticket_id": order["ticket_id"], "outcome": rules["outcome"], "notification_key": None}
-    case = _Case(ctx=ctx, ticket_id=order["ticket_id"], run=order["run"], rules=rules)
+    case = _Case(
+        ctx=ctx, ticket_id=order["ticket_id"], run=order["run"], rules=rules, traceparent=order.get("traceparent")
+    )
     outcome, decision = yield from _work(case)
     ctx.set_custom_status(Stage.NOTIFYING.value)
     yield case.do(NOTIFY_CUSTOMER, outcome=outcome.value, decision=decision)
@@ -128,7 +131,14 @@ def _run_graph(case: _Case, graph: str, given: ReferenceRecord, *, thread_id: st
     for attempt in itertools.count(1):
         try:
             # One run id for all attempts: a later one goes on behind the nodes that an earlier one has finished.
-            yield from call_graph(case.ctx, graph, Reference.from_json(given), thread_id=thread_id, run_id=thread_id)
+            yield from call_graph(
+                case.ctx,
+                graph,
+                Reference.from_json(given),
+                thread_id=thread_id,
+                run_id=thread_id,
+                traceparent=case.traceparent,
+            )
         except GraphFailedError as error:
             yield from _await_retry(case, error, step=f"{thread_id}#{case.run}.{attempt}")
         else:

@@ -8,6 +8,7 @@ from desk.ports import WorkflowView
 from desk.progress import QueryProgress
 from desk.tickets import TicketFilter
 from tests.kit.desk_room import DeskRoom
+from tests.kit.spans import recorded
 
 pytestmark = pytest.mark.anyio
 
@@ -62,3 +63,9 @@ async def test_progress_is_shown_only_while_the_expert_works(room: DeskRoom) -> 
     assert await room.desk.read_progress(await room.tickets.get("T-1")) == room.progress.queries
     await room.activities.record_proposal({"ticket_id": "T-1", "round": 1})
     assert await room.desk.read_progress(await room.tickets.get("T-1")) is None
+
+
+async def test_a_ticket_is_worked_on_in_the_trace_of_the_request_that_files_it(room: DeskRoom) -> None:
+    with recorded() as spans, spans.provider.get_tracer("api").start_as_current_span("POST /tickets"):
+        await room.file()
+    assert spans.one("POST /tickets").is_named_by(room.engine.started[0]["traceparent"])

@@ -222,3 +222,11 @@ def test_an_endless_error_message_does_not_fill_the_history(run: WorkflowRun, de
     desk.graphs["triage:advance"] = [{"status": "failed", "failure": failure}]
     run.to_end()
     assert len(run.named(steps.NOTE_FAILURE)[0]["message"]) == 2000
+
+
+def test_both_graphs_run_in_the_trace_of_the_request_that_filed_the_ticket(desk: Desk) -> None:
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    run = WorkflowRun(support_ticket, {**ORDER, "traceparent": traceparent}, desk)
+    run.to_end()
+    graphs = [given for name in ("triage", "expert") for given in run.named(f"{name}:advance")]
+    assert [given["caller_trace"] for given in graphs] == [traceparent] * 2
