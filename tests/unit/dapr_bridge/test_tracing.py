@@ -178,7 +178,9 @@ def test_a_workflow_tells_the_activity_that_gets_its_answers_of_the_runs_trace_a
 
     def ticket(ctx: Any, traceparent: str) -> Generator[Any, Any, str]:
         wait = wait_for("approval")
-        result = yield from call_graph(ctx, "talk", None, thread_id="t", traceparent=traceparent, on_interrupt=wait)
+        result = yield from call_graph(
+            ctx, "talk", None, thread_id="t", run_id="r", traceparent=traceparent, on_interrupt=wait
+        )
         return result.status
 
     elsewhere = CALLER.replace("b7ad", "c7ad")
