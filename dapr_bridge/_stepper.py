@@ -22,6 +22,7 @@ from langgraph.types import Command, GraphOutput, Interrupt, StreamMode
 from dapr_bridge._decision import Decision, PlannedTask, announced_id
 from dapr_bridge._fan_out import FanOut
 from dapr_bridge._langgraph import (
+    INTERRUPT,
     TASKS,
     StepsLeft,
     listening,
@@ -213,6 +214,8 @@ class Stepper:
             self._plans.note(decision.announced)
             return replace(stands_at, tasks=decision.tasks)
         waiting = await self.output_so_far(config)
+        if self._ear and not decision.waiting_for:
+            await self._ear.hear((), "updates", {INTERRUPT: ()})
         if self._ear and decision.pending.finished:
             await self._tell_saved(self._ear, decision, config)
             await self._ear.hear((), "values", waiting)

@@ -81,6 +81,9 @@ class OneTask:
                 return payload["config"]["configurable"].get("checkpoint_id") == self._checkpoint_id
             case "tasks":
                 return payload["id"] not in self._others
+            case "updates" if payload == {INTERRUPT: ()}:
+                # It stands at a breakpoint within; whether the run does, its other tasks say too.
+                return False
             case "updates":
                 is_saved = bool(isinstance(payload, Mapping) and payload.get(_METADATA, {}).get("cached"))
                 return not is_saved or (self._has_cache and any(payload[each] for each in payload if each != _METADATA))
