@@ -229,5 +229,7 @@ async def test_a_run_whose_worker_is_killed_goes_on_in_its_trace_and_no_span_is_
     spans = await rig.spans(thread_id, "graph.advance wide", activities["graph.advance wide"])
     assert names(spans) == Counter({"graph.run wide": 1}) + activities + nodes_of_wide()
     assert len({each.trace_id for each in spans}) == 1
-    ended = [each["attempt"] for each in spans if each.name == "graph.advance wide"]
-    assert ended == ([2] if rig.unit == "run" else [1, 3])
+    *before, last = [each["attempt"] for each in spans if each.name == "graph.advance wide"]
+    assert before == ([] if rig.unit == "run" else [1])
+    # Dapr may have handed it to the second worker, before that one was killed too.
+    assert last >= len(before) + 2
