@@ -18,10 +18,11 @@ from dapr_bridge._alone import AloneAtWork, LeaseLostError
 from dapr_bridge._cancellation import AwaitedEvent
 from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH, GraphRuns
 from dapr_bridge._graph_shape import GraphShape
+from dapr_bridge._payloads import NO_INPUT
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import Claimed, RunCall
 from dapr_bridge._tracing import ActivitySpan, advancing, running_task
-from dapr_bridge._wire import NO_INPUT, ONE_RUN, RunOutcome, RunRequest, TaskOutcome, TaskRequest, refused
+from dapr_bridge._wire import ONE_RUN, RunOutcome, RunRequest, TaskOutcome, TaskRequest, refused
 from dapr_bridge.errors import RunCancelledError
 
 logger = logging.getLogger(__name__)

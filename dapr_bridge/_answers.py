@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from dapr_bridge._payloads import INLINE_BYTES, Payload, is_plain
 from dapr_bridge._pending import is_interrupt_id
-from dapr_bridge._wire import INLINE_BYTES, Payload, is_plain
 from dapr_bridge.reference import Reference
 
 _CANCELLED = "dapr_bridge:cancelled"

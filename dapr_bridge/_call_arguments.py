@@ -11,7 +11,8 @@ from typing import Any, TypedDict, cast
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
 
-from dapr_bridge._wire import IfBusy, is_plain
+from dapr_bridge._payloads import is_plain
+from dapr_bridge._wire import IfBusy
 from dapr_bridge.errors import CallRefusedError
 
 _TRAVELS = ("configurable", "tags", "metadata", "recursion_limit", "run_name", "max_concurrency")

@@ -15,7 +15,7 @@ from typing import Any
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from dapr_bridge._wire import encode_payload
+from dapr_bridge._payloads import encode_payload
 from dapr_bridge.errors import ValueNotKeptError
 
 NAMING_MODES = ("checkpoints", "tasks", "values")

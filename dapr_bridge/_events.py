@@ -13,8 +13,8 @@ import grpc
 from dapr.proto import api_v1
 
 from dapr_bridge._contexts import Closing
+from dapr_bridge._payloads import Payload, decode_kept, encode_payload
 from dapr_bridge._tuples import Path, find_tuples, with_tuples
-from dapr_bridge._wire import Payload, decode_kept, encode_payload
 from dapr_bridge.errors import StateStoreUnavailableError, ValueNotKeptError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver

@@ -20,24 +20,13 @@ from langgraph.types import Command, GraphOutput, StateSnapshot
 from dapr_bridge import _names
 from dapr_bridge._events import EventBus
 from dapr_bridge._node_spans import with_node_spans
+from dapr_bridge._payloads import Payload, decode_kept, fits_inline
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
 from dapr_bridge._stops import has_stopped
 from dapr_bridge._streaming import RunStream, without_checkpoint
 from dapr_bridge._task_events import Ear
-from dapr_bridge._wire import (
-    ONE_RUN,
-    Failure,
-    Payload,
-    RunOutcome,
-    RunRequest,
-    TaskOrder,
-    TaskOutcome,
-    TaskRequest,
-    decode_kept,
-    fits_inline,
-    refused,
-)
+from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, RunRequest, TaskOrder, TaskOutcome, TaskRequest, refused
 from dapr_bridge.errors import (
     CallRefusedError,
     StaleWriterError,

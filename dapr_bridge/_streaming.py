@@ -16,7 +16,8 @@ from dapr_bridge._event_keys import NAMING_MODES, EventKeys, Namespace, Streamed
 from dapr_bridge._events import EventBus, EventPublisher, EventSink, StreamRequest
 from dapr_bridge._langgraph import told
 from dapr_bridge._names import RUN_METADATA
-from dapr_bridge._wire import Failure, RunRequest, decode_kept
+from dapr_bridge._payloads import decode_kept
+from dapr_bridge._wire import Failure, RunRequest
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 

@@ -10,7 +10,8 @@ from typing import Any
 from dapr.ext.workflow import DaprWorkflowContext, TaskFailedError, when_all, when_any
 
 from dapr_bridge import _names
-from dapr_bridge._wire import NO_INPUT, Payload, RunOutcome, RunRequest, Stage, TaskOrder, TaskOutcome, TaskRequest
+from dapr_bridge._payloads import NO_INPUT, Payload
+from dapr_bridge._wire import RunOutcome, RunRequest, Stage, TaskOrder, TaskOutcome, TaskRequest
 
 # A history of some thousand events is replayed in milliseconds; the next instance begins with none.
 _MOST_ACTIVITIES = 500

@@ -12,7 +12,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.errors import GraphDrained
 from langgraph.types import Interrupt
 
-from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest, decode_inline, encode_inline
+from dapr_bridge._payloads import decode_inline, encode_inline
+from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest
 from dapr_bridge._workflow import Drive
 from dapr_bridge.errors import (
     CallRefusedError,

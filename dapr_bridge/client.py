@@ -33,11 +33,12 @@ from dapr_bridge._callbacks import Report, reported
 from dapr_bridge._draining import control_of
 from dapr_bridge._events import StreamRequest, decode_event
 from dapr_bridge._nesting import Nest, NestedEnd, context_around, nest_of, run_in_task
+from dapr_bridge._payloads import Payload, fits_inline
 from dapr_bridge._presenting import Presenter, Version, differ, presenter
 from dapr_bridge._remote_run import RemoteRuns
 from dapr_bridge._subscription import EventSubscription
 from dapr_bridge._thread_reader import ThreadReader
-from dapr_bridge._wire import IfBusy, Payload, RunOutcome, RunRequest, fits_inline
+from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest
 from dapr_bridge._workflows import Workflows
 from dapr_bridge.calling import GraphResult, to_result
 from dapr_bridge.errors import BridgeError, CallRefusedError

@@ -12,7 +12,8 @@ from dapr.ext.workflow import DaprWorkflowContext, RetryPolicy, TaskFailedError
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from dapr_bridge._answers import cancelled_run, read_answers
-from dapr_bridge._wire import Payload, RunOutcome, RunRequest, encode_inline
+from dapr_bridge._payloads import Payload, encode_inline
+from dapr_bridge._wire import RunOutcome, RunRequest
 from dapr_bridge.errors import CallRefusedError
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,8 @@ from dapr_bridge._fan_out import FanOut
 from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._langgraph import listening
 from dapr_bridge._names import RUN_METADATA
-from dapr_bridge._wire import RunOutcome, RunRequest, encode_inline
+from dapr_bridge._payloads import encode_inline
+from dapr_bridge._wire import RunOutcome, RunRequest
 from dapr_bridge.testing import Sidecar
 from tests.kit.stores import ALL_STORES, SQLITE
 

@@ -15,7 +15,8 @@ from langgraph.types import interrupt
 
 from dapr_bridge import DaprSaver
 from dapr_bridge._graph_runs import GraphRuns, KeepCheckpoints
-from dapr_bridge._wire import RunOutcome, RunRequest, encode_inline
+from dapr_bridge._payloads import encode_inline
+from dapr_bridge._wire import RunOutcome, RunRequest
 from dapr_bridge.saver.documents import Documents, Memory
 from dapr_bridge.saver.effects import Pause, Steps
 from dapr_bridge.saver.keeping import keep_last

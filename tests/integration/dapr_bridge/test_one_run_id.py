@@ -20,9 +20,10 @@ from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork
 from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._graph_shape import GraphShape, fingerprint
+from dapr_bridge._payloads import encode_inline
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import RunCall, ThreadClaims
-from dapr_bridge._wire import RunOutcome, RunRequest, encode_inline
+from dapr_bridge._wire import RunOutcome, RunRequest
 from dapr_bridge.testing import Sidecar
 from tests.kit.stores import SQLITE
 

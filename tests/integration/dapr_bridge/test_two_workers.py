@@ -24,8 +24,9 @@ from dapr_bridge._alone import AloneAtWork, LeaseLostError
 from dapr_bridge._cancellation import RunWatch
 from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._graph_shape import GraphShape, fingerprint
+from dapr_bridge._payloads import encode_inline
 from dapr_bridge._run_turns import RunTurns
-from dapr_bridge._wire import RunOutcome, RunRequest, TaskRequest, encode_inline
+from dapr_bridge._wire import RunOutcome, RunRequest, TaskRequest
 from dapr_bridge.saver.effects import arun
 from dapr_bridge.saver.keys import lease_key
 from dapr_bridge.saver.lease import Leases

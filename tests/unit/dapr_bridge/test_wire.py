@@ -14,7 +14,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import Command
 
 from dapr_bridge import PayloadTooLargeError, Reference, ValueNotKeptError
-from dapr_bridge._wire import INLINE_BYTES, Failure, RunOutcome, RunRequest, decode_inline, decode_kept, encode_inline
+from dapr_bridge._payloads import INLINE_BYTES, decode_inline, decode_kept, encode_inline
+from dapr_bridge._wire import Failure, RunOutcome, RunRequest
 
 SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
 

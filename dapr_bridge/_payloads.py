@@ -1,0 +1,92 @@
+"""Values as history carries them: small ones themselves, larger ones by reference."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from dapr_bridge.errors import PayloadTooLargeError, ValueNotKeptError
+from dapr_bridge.reference import Reference
+from dapr_bridge.saver.records import UNSERIALIZABLE, Codec
+
+INLINE_BYTES = 8 * 1024
+"""The largest value that history carries itself; a workflow's history may hold 4 MiB in all."""
+
+Payload = dict[str, Any]
+"""A value on the wire: `{"json": ...}`, `{"type": ..., "data": base64}`, or `{"reference": name}`."""
+
+NO_INPUT: Payload = {"json": None}
+"""LangGraph's input for a run that goes on."""
+
+
+def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payload:
+    """Encode a value for history.
+
+    Raises:
+        PayloadTooLargeError: it has more than `INLINE_BYTES`.
+    """
+    if isinstance(value, Reference):
+        return dict(value.to_json())
+    payload, size = encode_payload(value, serde)
+    if size > INLINE_BYTES:
+        raise PayloadTooLargeError(
+            f"{what} has {size} bytes and history carries at most {INLINE_BYTES}: "
+            "save it with DaprSaver.aput_value in an activity and pass the Reference"
+        )
+    return payload
+
+
+def fits_inline(value: Any, serde: SerializerProtocol) -> Payload | None:
+    """Encode a value for history, or return None when it is too large."""
+    payload, size = encode_payload(value, serde)
+    return payload if size <= INLINE_BYTES else None
+
+
+def decode_inline(payload: Payload, serde: SerializerProtocol) -> Any:
+    """Rebuild a value from `encode_inline`; a reference comes back as a `Reference`."""
+    if "reference" in payload:
+        return Reference.from_json(payload)
+    if "json" in payload:
+        return payload["json"]
+    return serde.loads_typed((payload["type"], base64.b64decode(payload["data"])))
+
+
+def decode_kept(payload: Payload, serde: SerializerProtocol) -> Any:
+    """Rebuild a value as `decode_inline` does, where the reader has a say in what types there are.
+
+    Raises:
+        ValueNotKeptError: it holds a type that is not allowed.
+    """
+    if "data" not in payload:
+        return decode_inline(payload, serde)
+    return Codec(serde).load(payload["type"].encode() + b"\0" + base64.b64decode(payload["data"]))
+
+
+def encode_payload(value: Any, serde: SerializerProtocol) -> tuple[Payload, int]:
+    """Encode a value of any size; returns its size too.
+
+    Raises:
+        ValueNotKeptError: the serializer cannot keep it.
+    """
+    if is_plain(value):
+        return {"json": value}, len(json.dumps(value))
+    try:
+        kind, data = serde.dumps_typed(value)
+    except UNSERIALIZABLE as error:
+        raise ValueNotKeptError(f"a {type(value).__name__} cannot be kept in history: {error}") from error
+    encoded = base64.b64encode(data).decode()
+    return {"type": kind, "data": encoded}, len(encoded)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether JSON gives back an equal value of the same types."""
+    if value is None or type(value) in (bool, int, str):
+        return True
+    if type(value) is float:
+        return value == value and abs(value) != float("inf")
+    if type(value) is list:
+        return all(is_plain(item) for item in value)
+    return type(value) is dict and all(type(key) is str and is_plain(item) for key, item in value.items())
