@@ -16,9 +16,10 @@ from langgraph.runtime import RunControl
 
 from dapr_bridge._alone import AloneAtWork, LeaseLostError
 from dapr_bridge._cancellation import AwaitedEvent
-from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH, GraphRuns
+from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._graph_shape import GraphShape
 from dapr_bridge._payloads import NO_INPUT
+from dapr_bridge._run_ends import NOT_OF_THE_GRAPH
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import Claimed, RunCall
 from dapr_bridge._tracing import ActivitySpan, advancing, running_task

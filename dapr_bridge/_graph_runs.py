@@ -15,26 +15,22 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
-from langgraph.types import Command, GraphOutput, StateSnapshot
+from langgraph.types import Command, GraphOutput
 
 from dapr_bridge import _names
 from dapr_bridge._events import EventBus
 from dapr_bridge._node_spans import with_node_spans
-from dapr_bridge._payloads import Payload, decode_kept, fits_inline
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
+from dapr_bridge._run_ends import NOT_OF_THE_GRAPH, RunEnds, failure_of
+from dapr_bridge._run_values import GivenReferenceError, RunValues
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
 from dapr_bridge._stops import has_stopped
 from dapr_bridge._streaming import RunStream, without_checkpoint
 from dapr_bridge._task_events import Ear
-from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, RunRequest, TaskOrder, TaskOutcome, TaskRequest, refused
+from dapr_bridge._wire import RunOutcome, RunRequest, TaskOrder, TaskOutcome, TaskRequest, refused
 from dapr_bridge.errors import (
-    CallRefusedError,
-    StaleWriterError,
-    StateStoreError,
-    ValueNotFoundError,
     ValueNotKeptError,
 )
-from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 from dapr_bridge.saver.reading import BY_HAND
 
@@ -45,12 +41,31 @@ Unit = Literal["run", "task"]
 KeepCheckpoints = int | Literal["all"]
 """How many checkpoints a thread keeps when a run of it has ended."""
 
-NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError)
-"""What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
 
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    """One attempt at going on with a run.
 
-class GivenReferenceError(CallRefusedError):
-    """What a call brings is a reference, and nothing is saved under it."""
+    Attributes:
+        request: what is asked for.
+        run_id: the run.
+        stream: where its events go.
+        addressed: LangGraph's config as it was given.
+        stood_at: the checkpoints at which earlier calls of the run have ended.
+        control: what tells the run to drain.
+    """
+
+    request: RunRequest
+    run_id: str
+    stream: RunStream
+    addressed: RunnableConfig
+    stood_at: Collection[str]
+    control: RunControl
+
+    @cached_property
+    def latest(self) -> RunnableConfig:
+        """Where the run is read, and gone on with, though it may have been told to begin at an old checkpoint."""
+        return without_checkpoint(self.addressed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +87,15 @@ class GraphRuns:
     bus: EventBus | None = None
     plans: Plans = field(default_factory=Plans)
     keeps: KeepCheckpoints = "all"
+
+    @cached_property
+    def values(self) -> RunValues:
+        """What travels with the runs."""
+        return RunValues(saver=self.saver)
+
+    @cached_property
+    def _ends(self) -> RunEnds:
+        return RunEnds(graph=self.graph, values=self.values)
 
     @cached_property
     def _fenced(self) -> Pregel[Any, Any, Any, Any]:
@@ -104,29 +128,33 @@ class GraphRuns:
         stream = self._stream(request, run_id, attempt=attempt)
         if stream.refusal:
             return RunOutcome(status="refused", failure=stream.refusal)
-        addressed = self._config(request, run_id)
-        # A run that was told to begin at an old checkpoint is read, and gone on with, where it stands.
-        latest = without_checkpoint(addressed)
+        attempted = _Attempt(
+            request=request,
+            run_id=run_id,
+            stream=stream,
+            addressed=self._config(request, run_id),
+            stood_at=stood_at,
+            control=control or RunControl(),
+        )
+        latest = attempted.latest
         before = request.stage.events if request.stage else {}
         try:
             if request.stage and request.stage.failure:
                 stands_at = request.stage.checkpoint_id
                 outcome = RunOutcome(status="failed", checkpoint_id=stands_at, failure=request.stage.failure)
             elif is_other and await self.saver.ahas_begun(run_id, latest):
-                outcome = await self._refused(run_id, latest)
+                outcome = await self._ends.refused(run_id, latest)
             else:
-                outcome = await self._go_on(
-                    request, run_id, stream, addressed, latest, stood_at, control or RunControl()
-                )
+                outcome = await self._go_on(attempted)
         except NOT_OF_THE_GRAPH:
             raise
         except GraphDrained as drained:
-            outcome = await self._drained(drained, latest)
+            outcome = await self._ends.drained(drained, latest)
         except GivenReferenceError as error:
             outcome = refused(str(error))
         except Exception as error:
             logger.info("run failed", exc_info=error, extra={"thread_id": request.thread_id, "run_id": run_id})
-            outcome = await self._failed(error, latest)
+            outcome = await self._ends.failed(error, latest)
         if outcome.status == "finished":
             await self._forget_old(request.thread_id)
         return replace(outcome, events={**before, **stream.counts})
@@ -137,12 +165,12 @@ class GraphRuns:
         attempt = random.randrange(1 << 31)  # noqa: S311 - a name, not a secret
         stream = self._stream(request.run, run_id, attempt=attempt, source=request.task.id)
         config = without_checkpoint(self._config(request.run, run_id))
-        answers = await self.value(request.task.answers) if request.task.answers else {}
+        answers = await self.values.value(request.task.answers) if request.task.answers else {}
         order = request.task
         task = PlannedTask(id=order.id, node=order.node, answers=answers, is_resumed=order.is_resumed)
         try:
             listener = stream.listener(config)
-            stepper = self._stepper(request.run, await stream.arguments(), listener, control)
+            stepper = await self._stepper(request.run, stream, listener, control)
             async with listener or nullcontext():
                 status = await stepper.run_task(
                     task, config, checkpoint_id=request.checkpoint_id, last_step=request.last_step
@@ -153,45 +181,35 @@ class GraphRuns:
             where = {"thread_id": request.run.thread_id, "run_id": run_id, "node": task.node}
             logger.info("task failed", exc_info=error, extra=where)
             return TaskOutcome(
-                status="failed", failure=_failure(error, node=task.node, task_id=task.id), events=stream.counts
+                status="failed", failure=failure_of(error, node=task.node, task_id=task.id), events=stream.counts
             )
         return TaskOutcome(status=status, events=stream.counts)
 
     # ----- going on -----------------------------------------------------------------------------------------------
 
-    async def _go_on(
-        self,
-        request: RunRequest,
-        run_id: str,
-        stream: RunStream,
-        addressed: RunnableConfig,
-        latest: RunnableConfig,
-        stood_at: Collection[str],
-        control: RunControl,
-    ) -> RunOutcome:
+    async def _go_on(self, attempt: _Attempt) -> RunOutcome:
+        request, run_id, latest = attempt.request, attempt.run_id, attempt.latest
         is_begun = request.stage is not None or bool(request.answers) or await self.saver.ahas_begun(run_id, latest)
         if is_begun:
             value = await self._answers(request, latest)
         else:
-            value = await self._unapplied(await self.given(request.input), run_id, latest)
-        began_at = {*stood_at, request.stage.checkpoint_id} if request.stage else stood_at
-        may_have_stopped = is_begun and value is None
-        stopped_at = await self._stopped_at(request, run_id, latest, began_at) if may_have_stopped else None
+            value = await self._unapplied(await self.values.given(request.input), run_id, latest)
+        stopped_at = await self._stopped_at(attempt) if is_begun and value is None else None
         if stopped_at:
-            stepper = self._stepper(request, await stream.arguments(), stream.listener(latest))
+            stepper = await self._stepper(request, attempt.stream, attempt.stream.listener(latest), attempt.control)
             output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(stopped_at).questions)
-            return await self._ended(output, run_id, latest)
-        forgotten = None if is_begun else await self._forgotten(addressed)
+            return await self._ends.ended(output, run_id, latest)
+        forgotten = None if is_begun else await self._forgotten(attempt.addressed)
         if forgotten:
-            return _refused(f"checkpoint {forgotten!r} is not there, or kept no more: begin at one that is listed")
-        config = latest if is_begun else addressed
+            return refused(f"checkpoint {forgotten!r} is not there, or kept no more: begin at one that is listed")
+        config = latest if is_begun else attempt.addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
-            output = await stream.run(await self._answering(value, config), config, control)
-            return await self._ended(output, run_id, latest)
-        advance = await self._step(request, stream, value, config, control, is_new=not is_begun)
+            output = await attempt.stream.run(await self._answering(value, config), config, attempt.control)
+            return await self._ends.ended(output, run_id, latest)
+        advance = await self._step(attempt, value, config, is_new=not is_begun)
         if not advance.tasks:
-            return await self._ended(GraphOutput(advance.output, advance.interrupts), run_id, latest)
+            return await self._ends.ended(GraphOutput(advance.output, advance.interrupts), run_id, latest)
         return RunOutcome(
             status="planned",
             checkpoint_id=advance.checkpoint_id,
@@ -206,7 +224,7 @@ class GraphRuns:
             return None
         pending = PendingTasks.on(await self.saver.aget_tuple(latest))
         waiting = {question.id for question in pending.questions}
-        answers = {each: await self.given(given) for each, given in request.answers.items() if each in waiting}
+        answers = {each: await self.values.given(given) for each, given in request.answers.items() if each in waiting}
         return Command(resume=answers) if answers else None
 
     async def _unapplied(self, value: Any, run_id: str, latest: RunnableConfig) -> Any:
@@ -226,30 +244,27 @@ class GraphRuns:
         pending = PendingTasks.on(await self.saver.aget_tuple(config))
         return with_answers_by_id(value, answers_of(value, pending))
 
-    async def _step(
-        self,
-        request: RunRequest,
-        stream: RunStream,
-        value: Any,
-        config: RunnableConfig,
-        control: RunControl,
-        *,
-        is_new: bool,
-    ) -> Advance:
-        listener = stream.listener(config)
-        stepper = self._stepper(request, await stream.arguments(), listener, control)
-        stage = request.stage
+    async def _step(self, attempt: _Attempt, value: Any, config: RunnableConfig, *, is_new: bool) -> Advance:
+        listener = attempt.stream.listener(config)
+        stepper = await self._stepper(attempt.request, attempt.stream, listener, attempt.control)
+        stage = attempt.request.stage
         how_far: dict[str, Any] = (
             {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped} if stage else {}
         )
         async with listener or nullcontext():
             return await stepper.advance(value, config, **how_far, is_new=is_new)
 
-    def _stepper(
-        self, request: RunRequest, arguments: Mapping[str, Any], ear: Ear | None, control: RunControl | None = None
+    async def _stepper(
+        self, request: RunRequest, stream: RunStream, ear: Ear | None, control: RunControl | None
     ) -> Stepper:
-        driven = self._driven(request)
-        return Stepper(driven, fans_out=True, plans=self.plans, ear=ear, arguments=arguments, control=control)
+        return Stepper(
+            self._driven(request),
+            fans_out=True,
+            plans=self.plans,
+            ear=ear,
+            arguments=await stream.arguments(),
+            control=control,
+        )
 
     def _stream(self, request: RunRequest, run_id: str, *, attempt: int, source: str = "run") -> RunStream:
         return RunStream(
@@ -262,64 +277,19 @@ class GraphRuns:
         metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id}
         return with_node_spans(RunnableConfig(**given, configurable=configurable, metadata=metadata))
 
-    async def _stopped_at(
-        self, request: RunRequest, run_id: str, latest: RunnableConfig, began_at: Collection[str]
-    ) -> CheckpointTuple | None:
+    async def _stopped_at(self, attempt: _Attempt) -> CheckpointTuple | None:
         """Return the checkpoint at which an earlier delivery of this call stopped, and only could not say so."""
-        head = await self.saver.aget_tuple(latest)
+        request, stage = attempt.request, attempt.request.stage
+        began_at = {*attempt.stood_at, stage.checkpoint_id} if stage else attempt.stood_at
+        head = await self.saver.aget_tuple(attempt.latest)
         if head is None or head.checkpoint["id"] in began_at or head.metadata.get("source") in BY_HAND:
             return None
-        if not await self.saver.ahas_begun(run_id, latest):
+        if not await self.saver.ahas_begun(attempt.run_id, attempt.latest):
             return None
         # What was asked is asked again for whoever listens, who may not have heard it.
         heeds_questions = request.stream is None
         is_end = await has_stopped(self.graph, head, request.options, heeds_questions=heeds_questions)
         return head if is_end else None
-
-    # ----- outcomes -----------------------------------------------------------------------------------------------
-
-    async def _ended(self, output: GraphOutput[Any], run_id: str, config: RunnableConfig) -> RunOutcome:
-        snapshot = await self.graph.aget_state(config)
-        # Not the state's: at a breakpoint in a subgraph it still shows a question that this run has answered.
-        interrupts = [
-            {"id": each.id, "value": await self._payload(each.value, f"{run_id}/interrupt/{each.id}")}
-            for each in output.interrupts
-        ]
-        return RunOutcome(
-            status="interrupted" if snapshot.next else "finished",
-            checkpoint_id=_checkpoint_id(snapshot),
-            output=await self._payload(output.value, f"{run_id}/output/{_checkpoint_id(snapshot)}"),
-            interrupts=interrupts,
-            run_id=run_id if interrupts else "",
-        )
-
-    async def _drained(self, drained: GraphDrained, config: RunnableConfig) -> RunOutcome:
-        snapshot = await self.graph.aget_state(config)
-        return RunOutcome(status="drained", checkpoint_id=_checkpoint_id(snapshot), reason=drained.reason)
-
-    async def _refused(self, run_id: str, config: RunnableConfig) -> RunOutcome:
-        questions = PendingTasks.on(await self.saver.aget_tuple(config)).questions
-        waiting = f" (waiting for an answer: {', '.join(repr(each.id) for each in questions)})" if questions else ""
-        return refused(f"run {run_id!r} has begun with another input{waiting}; {ONE_RUN}")
-
-    async def _failed(self, error: Exception, config: RunnableConfig) -> RunOutcome:
-        snapshot = await self._snapshot_after(error, config)
-        failed = next((task for task in snapshot.tasks if task.error is not None), None) if snapshot else None
-        return RunOutcome(
-            status="failed",
-            checkpoint_id=_checkpoint_id(snapshot) if snapshot else "",
-            failure=_failure(error, node=failed.name if failed else None, task_id=failed.id if failed else None),
-        )
-
-    async def _snapshot_after(self, error: Exception, config: RunnableConfig) -> StateSnapshot | None:
-        try:
-            return await self.graph.aget_state(config)
-        except NOT_OF_THE_GRAPH:
-            raise
-        except Exception:
-            # After conflicting writes LangGraph cannot read the state either; the run's own error matters more.
-            logger.warning("state cannot be read after %r", error, exc_info=True)
-            return None
 
     # ----- what is kept -------------------------------------------------------------------------------------------
 
@@ -343,43 +313,9 @@ class GraphRuns:
     # ----- values -------------------------------------------------------------------------------------------------
 
     async def _order(self, task: PlannedTask, run_id: str) -> TaskOrder:
-        answers = await self._payload(dict(task.answers), f"{run_id}/answers/{task.id}") if task.answers else None
+        answers = await self.values.keep(dict(task.answers), f"{run_id}/answers/{task.id}") if task.answers else None
         return TaskOrder(id=task.id, node=task.node, answers=answers, is_resumed=task.is_resumed)
-
-    async def given(self, payload: Payload) -> Any:
-        """Rebuild a value that a caller has sent.
-
-        Raises:
-            GivenReferenceError: it is a reference, under which nothing is saved.
-        """
-        try:
-            return await self.value(payload)
-        except ValueNotFoundError as error:
-            text = f"{error}: save the value with DaprSaver.aput_value before its reference is sent"
-            raise GivenReferenceError(text) from error
-
-    async def value(self, payload: Payload) -> Any:
-        """Rebuild a value that has travelled."""
-        value = decode_kept(payload, self.saver.serde)
-        return await self.saver.aget_value(value) if isinstance(value, Reference) else value
-
-    async def _payload(self, value: Any, name: str) -> Payload:
-        inline = fits_inline(value, self.saver.serde)
-        return inline if inline is not None else dict((await self.saver.aput_value(name, value)).to_json())
-
-
-def _failure(error: Exception, *, node: str | None, task_id: str | None) -> Failure:
-    return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=str(error))
-
-
-def _refused(message: str) -> RunOutcome:
-    failure = Failure(node=None, task_id=None, error_type=CallRefusedError.__name__, message=message)
-    return RunOutcome(status="refused", failure=failure)
 
 
 def _begins_at_checkpoint(config: Mapping[str, Any]) -> bool:
     return bool(config.get("configurable", {}).get("checkpoint_id"))
-
-
-def _checkpoint_id(snapshot: StateSnapshot) -> str:
-    return snapshot.config.get("configurable", {}).get("checkpoint_id", "")

@@ -15,8 +15,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 from langgraph.types import Command, Send, StateSnapshot
 
-from dapr_bridge._graph_runs import GivenReferenceError, GraphRuns
+from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._langgraph import TASKS, after_write, called_by
+from dapr_bridge._run_values import GivenReferenceError
 from dapr_bridge._wire import Failure, RunOutcome, RunRequest, refused
 from dapr_bridge.errors import GraphChangedError
 
@@ -76,7 +77,7 @@ class GraphShape:
 
     async def _continues(self, request: RunRequest) -> bool:
         """Tell whether a run that begins takes up what its thread has to do next; an ordinary input discards that."""
-        value = await self.runs.given(request.input)
+        value = await self.runs.values.given(request.input)
         return value is None or isinstance(value, Command)
 
     async def _find_missing(self, config: RunnableConfig) -> list[str]:

@@ -10,7 +10,7 @@ from langgraph.runtime import RunControl
 
 from dapr_bridge._cancellation import AwaitedEvents, CancelMarks, RunWatch
 from dapr_bridge._draining import DrainMarks
-from dapr_bridge._graph_runs import NOT_OF_THE_GRAPH
+from dapr_bridge._run_ends import NOT_OF_THE_GRAPH
 from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, Other, RunCall, ThreadClaims, Verdict
 from dapr_bridge._wire import ONE_RUN, IfBusy, RunOutcome, refused
 from dapr_bridge.errors import RunCancelledError

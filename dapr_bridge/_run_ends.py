@@ -1,0 +1,82 @@
+"""How a run has ended, as its workflow and its caller are told."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.pregel import Pregel
+from langgraph.types import GraphOutput, StateSnapshot
+
+from dapr_bridge._pending import PendingTasks
+from dapr_bridge._run_values import RunValues
+from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, refused
+from dapr_bridge.errors import StaleWriterError, StateStoreError
+
+logger = logging.getLogger(__name__)
+
+NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError)
+"""What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnds:
+    """Tells how runs of one graph have ended, by where their threads stand."""
+
+    graph: Pregel[Any, Any, Any, Any]
+    values: RunValues
+
+    async def ended(self, output: GraphOutput[Any], run_id: str, config: RunnableConfig) -> RunOutcome:
+        snapshot = await self.graph.aget_state(config)
+        # Not the state's: at a breakpoint in a subgraph it still shows a question that this run has answered.
+        interrupts = [
+            {"id": each.id, "value": await self.values.keep(each.value, f"{run_id}/interrupt/{each.id}")}
+            for each in output.interrupts
+        ]
+        return RunOutcome(
+            status="interrupted" if snapshot.next else "finished",
+            checkpoint_id=_checkpoint_id(snapshot),
+            output=await self.values.keep(output.value, f"{run_id}/output/{_checkpoint_id(snapshot)}"),
+            interrupts=interrupts,
+            run_id=run_id if interrupts else "",
+        )
+
+    async def drained(self, drained: GraphDrained, config: RunnableConfig) -> RunOutcome:
+        snapshot = await self.graph.aget_state(config)
+        return RunOutcome(status="drained", checkpoint_id=_checkpoint_id(snapshot), reason=drained.reason)
+
+    async def refused(self, run_id: str, config: RunnableConfig) -> RunOutcome:
+        questions = PendingTasks.on(await self.values.saver.aget_tuple(config)).questions
+        waiting = f" (waiting for an answer: {', '.join(repr(each.id) for each in questions)})" if questions else ""
+        return refused(f"run {run_id!r} has begun with another input{waiting}; {ONE_RUN}")
+
+    async def failed(self, error: Exception, config: RunnableConfig) -> RunOutcome:
+        snapshot = await self._snapshot_after(error, config)
+        failed = next((task for task in snapshot.tasks if task.error is not None), None) if snapshot else None
+        return RunOutcome(
+            status="failed",
+            checkpoint_id=_checkpoint_id(snapshot) if snapshot else "",
+            failure=failure_of(error, node=failed.name if failed else None, task_id=failed.id if failed else None),
+        )
+
+    async def _snapshot_after(self, error: Exception, config: RunnableConfig) -> StateSnapshot | None:
+        try:
+            return await self.graph.aget_state(config)
+        except NOT_OF_THE_GRAPH:
+            raise
+        except Exception:
+            # After conflicting writes LangGraph cannot read the state either; the run's own error matters more.
+            logger.warning("state cannot be read after %r", error, exc_info=True)
+            return None
+
+
+def failure_of(error: Exception, *, node: str | None, task_id: str | None) -> Failure:
+    """Return what went wrong at a node."""
+    return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=str(error))
+
+
+def _checkpoint_id(snapshot: StateSnapshot) -> str:
+    return snapshot.config.get("configurable", {}).get("checkpoint_id", "")

@@ -1,0 +1,44 @@
+"""Values that travel with runs: rebuilt from what history carries, and made fit for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dapr_bridge._payloads import Payload, decode_kept, fits_inline
+from dapr_bridge.errors import CallRefusedError, ValueNotFoundError
+from dapr_bridge.reference import Reference
+from dapr_bridge.saver import DaprSaver
+
+
+class GivenReferenceError(CallRefusedError):
+    """What a call brings is a reference, and nothing is saved under it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunValues:
+    """The values of runs; those that are too large for history are in the saver."""
+
+    saver: DaprSaver
+
+    async def given(self, payload: Payload) -> Any:
+        """Rebuild a value that a caller has sent.
+
+        Raises:
+            GivenReferenceError: it is a reference, under which nothing is saved.
+        """
+        try:
+            return await self.value(payload)
+        except ValueNotFoundError as error:
+            text = f"{error}: save the value with DaprSaver.aput_value before its reference is sent"
+            raise GivenReferenceError(text) from error
+
+    async def value(self, payload: Payload) -> Any:
+        """Rebuild a value that has travelled."""
+        value = decode_kept(payload, self.saver.serde)
+        return await self.saver.aget_value(value) if isinstance(value, Reference) else value
+
+    async def keep(self, value: Any, name: str) -> Payload:
+        """Make a value fit for history: itself, or a reference to where it is saved under a name."""
+        inline = fits_inline(value, self.saver.serde)
+        return inline if inline is not None else dict((await self.saver.aput_value(name, value)).to_json())
