@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from dapr_bridge._cancellation import CancelMarks
 from dapr_bridge._expiry import (
     Reason,
     by_thread,
@@ -24,14 +23,13 @@ from dapr_bridge._workflows import Workflows
 from dapr_bridge.errors import CallRefusedError
 from dapr_bridge.saver import DaprSaver
 from dapr_bridge.saver.effects import arun
-from dapr_bridge.saver.keys import payload_key
+from dapr_bridge.saver.keys import awaited_key, cancel_key, drain_key, payload_key
 from dapr_bridge.saver.standing import Standing
 
 _RUN_ID = "dapr_bridge:purge"
 """Has a thread while it is deleted; one that was cut short is busy until the next purge has finished it."""
 
 _LEASE = timedelta(seconds=30)
-_VALUES_AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,13 +216,12 @@ class _Purge:
         return PurgedThread(thread_id=thread_id, ended_at=ended_at, checkpoints=standing.checkpoints)
 
     async def _delete_runs(self, workflows: Sequence[Instance]) -> None:
-        store, marks = self._saver.store, CancelMarks(self._saver.store)
         values = [payload_key(name) for name in values_of(workflows, self._instances)]
-        for start in range(0, len(values), _VALUES_AT_ONCE):
-            await arun(store.delete(values[start : start + _VALUES_AT_ONCE]))
+        runs = sorted({run for each in workflows for run in each.runs})
+        notes = [key_of(run_id) for run_id in runs for key_of in (cancel_key, drain_key, awaited_key)]
+        # The store goes about it in batches.
+        await arun(self._saver.store.delete([*values, *notes]))
         await self._saver.leases.delete({name for each in workflows for name in each.leases})
-        for run_id in sorted({run for each in workflows for run in each.runs}):
-            await marks.remove(run_id)
 
 
 def _time_before(age: timedelta) -> datetime:
