@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 
 import uvicorn
+import uvloop
 from rich.console import Console
 
 from api.app import create_app
@@ -84,6 +85,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _serve(settings: Settings, role: Role, listener: socket.socket) -> None:
+    # Dapr's workflow worker makes an event loop of its own, and does most of the work on it.
+    uvloop.install()
     host, port = listener.getsockname()[:2]
     logger.info("support desk serves http://%s:%s as %s", host, port, role.value)
     app = create_app(settings, role=role)

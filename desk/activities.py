@@ -99,7 +99,7 @@ class DeskActivities:
         values = await self.graphs.final_values(expert_thread(ticket_id, round_number=round_number))
         analysis = cast("Analysis", values["analysis"])
         await self.state.write(self.settings.analysis_store, f"analysis-{ticket_id}", analysis)
-        digest = await self.casework.record_proposal(ticket_id, round_number=round_number, analysis=analysis)
+        proposed = await self.casework.record_proposal(ticket_id, round_number=round_number, analysis=analysis)
         await self.publisher.publish(
             self.settings.support_pubsub,
             SOLUTION_TOPIC,
@@ -107,13 +107,14 @@ class DeskActivities:
                 "ticket_id": ticket_id,
                 "instance_id": instance_id(ticket_id),
                 "round": round_number,
-                "solution_digest": digest,
+                "solution_digest": proposed.digest,
                 "needs_person": analysis["needs_person"],
             },
             event_id=f"{instance_id(ticket_id)}:{SOLUTION_TOPIC}:{round_number}",
         )
         _log("solution proposed", ticket_id)
-        return await self.look_up_decision(request)
+        # Nobody has decided on what was not there; who does so now wakes the workflow.
+        return DecisionNote(verdict=None) if proposed.is_new else await self.look_up_decision(request)
 
     async def look_up_decision(self, request: RoundRequest) -> DecisionNote:
         """Tell whether there is a decision."""

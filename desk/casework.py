@@ -27,6 +27,14 @@ class Failure:
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Proposed:
+    """The digest of a proposal's text, and whether the proposal was not there before."""
+
+    digest: str
+    is_new: bool
+
+
 class Casework:
     """The steps of a ticket's life, in the database."""
 
@@ -39,7 +47,7 @@ class Casework:
             ticket = await lock_ticket(session, ticket_id)
             ticket.started_at = ticket.started_at or datetime.now(UTC)
             if ticket.stage == Stage.RECEIVED:
-                await write_line(session, ticket, step="started", event=Event.STARTED, stage=Stage.TRIAGE)
+                add_line(session, ticket, step="started", event=Event.STARTED, stage=Stage.TRIAGE)
             elif ticket.stage == Stage.RETRYING:
                 await _resume(session, ticket, step=f"restarted-{run}")
             return record(Ticket, ticket)
@@ -50,26 +58,28 @@ class Casework:
         async with self._database.write() as session:
             ticket = await lock_ticket(session, ticket_id)
             stage = Stage.ANALYSIS if report["entitled"] else Stage.NOTIFYING
-            if await write_line(session, ticket, step="triaged", event=Event.TRIAGED, stage=stage, detail=detail):
+            # It is kept with its line, or not at all.
+            if ticket.triage is None:
+                add_line(session, ticket, step="triaged", event=Event.TRIAGED, stage=stage, detail=detail)
                 ticket.triage = {**report}
                 ticket.round = 1 if report["entitled"] else 0
             return record(Ticket, ticket)
 
-    async def record_proposal(self, ticket_id: str, *, round_number: int, analysis: Analysis) -> str:
-        """Keep a round's proposal, let it wait for a decision, and return the digest of its text."""
+    async def record_proposal(self, ticket_id: str, *, round_number: int, analysis: Analysis) -> Proposed:
+        """Keep a round's proposal, and let it wait for a decision."""
         digest = digest_text(analysis["proposed_solution"])
         step, detail = f"proposed-{round_number}", {"round": round_number, "digest": digest}
         async with self._database.write() as session:
             ticket = await lock_ticket(session, ticket_id)
             if await is_done(session, ticket_id, step=step):
-                return digest
+                return Proposed(digest=digest, is_new=False)
             for number, query in enumerate(analysis["queries"], start=1):
                 told = _tell_query(query)
                 add_line(session, ticket, step=f"queried-{round_number}-{number}", event=Event.QUERIED, detail=told)
             detail["needs_person"] = analysis["needs_person"]
             add_line(session, ticket, step=step, event=Event.PROPOSED, stage=Stage.AWAITING_APPROVAL, detail=detail)
             session.add(_proposal(ticket_id, round_number, digest, analysis))
-        return digest
+        return Proposed(digest=digest, is_new=True)
 
     async def send_back(self, ticket_id: str, *, round_number: int) -> None:
         """Return a rejected ticket to the expert; `round_number` is the round that begins."""

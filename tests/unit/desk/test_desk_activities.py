@@ -7,6 +7,7 @@ import pytest
 from desk.approvals import Answer, digest_text
 from desk.errors import DaprUnavailableError, DeliveryBusyError
 from desk.stages import Outcome, Stage, expert_thread, triage_thread
+from desk.steps import RoundRequest
 from tests.kit.desk_fakes import refused, triage_report
 from tests.kit.desk_room import DeskRoom
 
@@ -46,6 +47,14 @@ async def test_a_proposal_is_stored_in_dapr_and_announced_with_a_stable_event_id
     assert (pubsub, topic, event_id) == ("support-pubsub", "solution-ready", "ticket-T-1:solution-ready:1")
     assert message["solution_digest"] == digest_text("Open port 50002. [KB-CON-001]")
     assert {each[3] for each in room.sidecar.published} == {event_id}
+
+
+async def test_a_proposal_that_comes_again_is_told_with_its_decision(room: DeskRoom) -> None:
+    request: RoundRequest = {"ticket_id": "T-1", "round": 1}
+    await room.bring_to_approval()
+    assert await room.activities.record_proposal(request) == {"verdict": None}
+    await room.approvals.decide("T-1", Answer(approved=True))
+    assert await room.activities.record_proposal(request) == {"verdict": "approved"}
 
 
 async def test_a_rejected_ticket_returns_to_the_expert_with_the_reason(room: DeskRoom) -> None:
