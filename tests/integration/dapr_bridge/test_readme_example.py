@@ -173,4 +173,4 @@ async def test_every_other_block_runs(sidecar: Sidecar, shout: ModuleType, code:
     async with hosted(sidecar, shout=shout.build()) as names:
         given = {"config": on_thread(code[:30]), "question": {"question": "why?"}}
 
-        await run(code, names | given | {"triage": shout.build(), "expert": shout.build()})
+        await run(code, names | given | {name: shout.build() for name in ("triage", "expert", "chat", "audit")})
