@@ -17,16 +17,18 @@ def by_name(*ends: TestEnd) -> dict[str, TestEnd]:
     return {each.test: each for each in ends}
 
 
+CHECKPOINT_ERRORS = "tests/test_a.py::test_checkpoint_errors"
+
 NATIVE = by_name(
     end("test_a.py::test_1"),
-    end("test_a.py::test_2"),
+    end("test_a.py::test_checkpoint_errors"),
     end("test_a.py::test_3", "failed"),
     end("test_b.py::test_4"),
     end("test_b.py::test_5"),
 )
 ROUTED = by_name(
     end("test_a.py::test_1"),
-    end("test_a.py::test_2", "failed", error="CallRefusedError: control=<x>: a RunControl cannot reach the worker"),
+    end("test_a.py::test_checkpoint_errors", "failed", error="ValueNotKeptError: no"),
     end("test_a.py::test_3", "failed"),
     end("test_b.py::test_4", "failed", left_out=["durability='exit'"]),
     end("test_b.py::test_5", calls=0),
@@ -36,8 +38,8 @@ ROUTED = by_name(
 def test_a_test_counts_when_it_passes_natively_and_reaches_the_bridge_and_means_something_there() -> None:
     comparison = Comparison(native=NATIVE, routed=ROUTED)
 
-    assert [each.test for each in comparison.counted] == ["tests/test_a.py::test_1", "tests/test_a.py::test_2"]
-    assert [each.test for each in comparison.failing] == ["tests/test_a.py::test_2"]
+    assert [each.test for each in comparison.counted] == ["tests/test_a.py::test_1", CHECKPOINT_ERRORS]
+    assert [each.test for each in comparison.failing] == [CHECKPOINT_ERRORS]
     assert [each.test for each in comparison.left_out] == ["tests/test_b.py::test_4"]
     assert comparison.share == 50
 
@@ -49,8 +51,8 @@ def test_the_page_names_every_failure_with_its_reason_and_all_that_is_left_out()
 
     assert "| unit `run` | 2 | 1 | 50.0 % |" in page
     assert "| test_a.py | 2 | 1 | 1 |" in page
-    assert "1: `control=`: a `RunControl` of the caller cannot" in page
-    assert "refused by name</summary>\n\n- `test_a.py::test_2`" in page
+    assert "1: makes a saver fail: the bridge calls" in page
+    assert "in its own error</summary>\n\n- `test_a.py::test_checkpoint_errors`" in page
     assert "1: durability='exit'</summary>\n\n- `test_b.py::test_4`" in page
 
 

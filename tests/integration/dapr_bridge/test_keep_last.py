@@ -116,31 +116,31 @@ def take_turns(graph: Any, name: str, times: int) -> Any:
 
 async def test_the_last_states_stay_and_the_thread_goes_on_as_if_it_had_all(saver: DaprSaver) -> None:
     graph = nested().compile(checkpointer=saver)
-    take_turns(graph, "last", 16)
-    saver.copy_thread("last", "last-whole")
-    before = states_of(graph, "last")
+    take_turns(graph, "kept-last", 16)
+    saver.copy_thread("kept-last", "kept-last-whole")
+    before = states_of(graph, "kept-last")
 
     for _ in range(2):
-        await saver.akeep_last("last", 6)
+        await saver.akeep_last("kept-last", 6)
 
     with DaprSaver(saver.store.name, address=saver.store.address) as fresh:
         graph = nested().compile(checkpointer=fresh)
         assert len(before) == 80
-        assert states_of(graph, "last") == before[:6]
-        assert take_turns(graph, "last", 1) == take_turns(graph, "last-whole", 1)
+        assert states_of(graph, "kept-last") == before[:6]
+        assert take_turns(graph, "kept-last", 1) == take_turns(graph, "kept-last-whole", 1)
 
 
 async def test_a_fork_of_a_kept_state_goes_on_as_if_the_thread_had_all(saver: DaprSaver) -> None:
     graph = nested().compile(checkpointer=saver)
-    take_turns(graph, "forked", 3)
-    saver.copy_thread("forked", "forked-whole")
+    take_turns(graph, "kept-forked", 3)
+    saver.copy_thread("kept-forked", "kept-forked-whole")
 
-    await saver.akeep_last("forked", 8)
+    await saver.akeep_last("kept-forked", 8)
 
-    kept = [state.config["configurable"]["checkpoint_id"] for state in graph.get_state_history(thread("forked"))]
+    kept = [state.config["configurable"]["checkpoint_id"] for state in graph.get_state_history(thread("kept-forked"))]
     outputs = [
         [graph.invoke(None, thread(name, checkpoint_id=each), durability="sync") for each in kept]
-        for name in ("forked", "forked-whole")
+        for name in ("kept-forked", "kept-forked-whole")
     ]
     assert len(kept) == 8
     assert len({str(output) for output in outputs[0]}) > 1
@@ -151,11 +151,11 @@ async def test_what_a_kept_state_says_of_its_subgraphs_stays_and_other_namespace
     sqlite_saver: DaprSaver, sqlite_keys: Callable[[str], set[str]]
 ) -> None:
     graph = nested().compile(checkpointer=sqlite_saver)
-    take_turns(graph, "spaces", 6)
+    take_turns(graph, "kept-ns", 6)
 
-    await sqlite_saver.akeep_last("spaces", 6)
+    await sqlite_saver.akeep_last("kept-ns", 6)
 
-    spaces = sorted(key.split("/")[3].partition(":")[0] for key in sqlite_keys("spaces") if key.split("/")[1] == "H")
+    spaces = sorted(key.split("/")[3].partition(":")[0] for key in sqlite_keys("kept-ns") if key.split("/")[1] == "H")
     # Of six kept states one stands before each of the subgraphs.
     assert spaces == ["", "forget", "remember"]
 
@@ -219,12 +219,12 @@ def test_cut_short_anywhere_the_thread_reads_as_before_or_after_and_the_next_tim
     left: list[list[str]] = []
     with DaprSaver(SQLITE, address=stores_sidecar.address, cache_bytes=0) as saver:
         graph = nested().compile(checkpointer=saver)
-        take_turns(graph, "whole", 1)
-        before = states_of(graph, "whole")
+        take_turns(graph, "kept-whole", 1)
+        before = states_of(graph, "kept-whole")
         was_cut = True
         while was_cut:
             name = f"cut-{len(left)}"
-            saver.copy_thread("whole", name)
+            saver.copy_thread("kept-whole", name)
 
             was_cut = cut_short(keep_last(documents_of(saver), name, 1), after=len(left) + 1)
 
@@ -290,12 +290,12 @@ async def test_a_worker_leaves_a_run_alone_that_waits_for_an_answer(sqlite_saver
 async def test_a_run_that_is_delivered_again_after_a_person_has_changed_the_thread_runs_nothing_again(
     sqlite_saver: DaprSaver,
 ) -> None:
-    runs = Runs(sqlite_saver, "by-hand", keeps=1)
-    await runs.deliver("by-hand", IN)
+    runs = Runs(sqlite_saver, "kept-by-hand", keeps=1)
+    await runs.deliver("kept-by-hand", IN)
     for _ in range(2):
-        await runs.graph.aupdate_state(thread("by-hand"), {"count": 10}, as_node="forget")
+        await runs.graph.aupdate_state(thread("kept-by-hand"), {"count": 10}, as_node="forget")
 
-    outcomes = [await runs.deliver("by-hand", IN) for _ in range(2)]
+    outcomes = [await runs.deliver("kept-by-hand", IN) for _ in range(2)]
 
     assert [await runs.count_in(outcome) for outcome in outcomes] == [22, 22]
     assert [state.metadata["source"] for state in await runs.states()] == ["update", "update", "loop"]
