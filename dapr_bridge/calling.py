@@ -102,28 +102,36 @@ def call_graph(
         # A child in another app is asked for there.
         options={
             **_options(if_busy=if_busy, app_id=None if as_child else app_id),
-            # Whoever cancels a run wakes its workflow, and reaches those of the app that hosts the graph.
             **(_answered_by(ctx, on_interrupt) if on_interrupt and app_id is None else {}),
         },
         caller_trace=traceparent or "",
     )
-    default = on_interrupt.default_answer(serde) if on_interrupt else None
-    waiting = Waiting(ctx=ctx, wait=on_interrupt, request=request, default=default) if on_interrupt else None
+    drive = Drive(ctx=ctx, request=request, app_id=app_id, as_child=as_child)
     try:
-        outcome = yield from _run(Drive(ctx=ctx, request=request, app_id=app_id, as_child=as_child), waiting)
+        outcome = yield from _run(drive, _waiting(drive, on_interrupt, serde))
     except TaskFailedError as error:
-        raise GraphFailedError(
-            graph=graph,
-            thread_id=thread_id,
-            node=None,
-            task_id=None,
-            error_type=error.details.error_type,
-            message=error.details.message,
-        ) from error
+        raise _failed(request, error) from error
     result = to_result(request, outcome, serde)
     if on_interrupt and result.interrupts:
         raise _unanswered(graph, result, on_interrupt)
     return result
+
+
+def _waiting(drive: Drive, wait: EventWait | None, serde: SerializerProtocol) -> Waiting | None:
+    if wait is None:
+        return None
+    return Waiting(ctx=drive.ctx, wait=wait, request=drive.request, default=wait.default_answer(serde))
+
+
+def _failed(request: RunRequest, error: TaskFailedError) -> GraphFailedError:
+    return GraphFailedError(
+        graph=request.graph,
+        thread_id=request.thread_id,
+        node=None,
+        task_id=None,
+        error_type=error.details.error_type,
+        message=error.details.message,
+    )
 
 
 def _unanswered(graph: str, result: GraphResult, wait: EventWait) -> UnansweredError:
@@ -162,6 +170,7 @@ def _options(*, if_busy: IfBusy, app_id: str | None) -> dict[str, Any]:
 
 
 def _answered_by(ctx: DaprWorkflowContext, wait: EventWait) -> dict[str, Any]:
+    """Say how whoever cancels the run wakes its workflow; he reaches those of the app that hosts the graph."""
     return {"answered_by": {"instance_id": ctx.instance_id, "event": wait.event}}
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableConfig
-from langgraph.channels.delta import DeltaChannel
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
@@ -22,24 +21,10 @@ from dapr_bridge.saver.effects import Pause, Steps
 from dapr_bridge.saver.keeping import keep_last
 from dapr_bridge.saver.records import Codec
 from dapr_bridge.testing import Sidecar
+from tests.kit.growing_state import LARGE, State
 from tests.kit.stores import ALL_STORES, SQLITE
 
 pytestmark = pytest.mark.anyio
-
-LARGE = "x" * 20_000
-"""A write of this size has a document of its own."""
-
-
-def concat(state: list[str], writes: list[list[str]]) -> list[str]:
-    return [*state, *(word for write in writes for word in write)]
-
-
-class State(TypedDict, total=False):
-    """A value that never changes, one that grows, and one that is kept as its changes."""
-
-    fixed: str
-    count: Annotated[int, operator.add]
-    words: Annotated[list[str], DeltaChannel(concat, snapshot_frequency=7)]
 
 
 class Inside(TypedDict, total=False):

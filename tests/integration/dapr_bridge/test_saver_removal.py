@@ -11,7 +11,6 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableConfig
-from langgraph.channels.delta import DeltaChannel
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
@@ -21,24 +20,10 @@ from dapr_bridge.saver.effects import Pause, Steps
 from dapr_bridge.saver.records import Codec
 from dapr_bridge.saver.removal import delete_for_runs, delete_thread, prune
 from dapr_bridge.testing import Sidecar
+from tests.kit.growing_state import LARGE, State
 from tests.kit.stores import ALL_STORES, SQLITE
 
 pytestmark = pytest.mark.anyio
-
-LARGE = "x" * 20_000
-"""A write of this size has a document of its own."""
-
-
-def concat(state: list[str], writes: list[list[str]]) -> list[str]:
-    return [*state, *(word for write in writes for word in write)]
-
-
-class State(TypedDict, total=False):
-    """A value that never changes, one that grows, and one that is kept as its changes."""
-
-    fixed: str
-    count: Annotated[int, operator.add]
-    words: Annotated[list[str], DeltaChannel(concat, snapshot_frequency=7)]
 
 
 def counting(saver: DaprSaver) -> CompiledStateGraph[State]:
