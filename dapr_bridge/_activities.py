@@ -16,8 +16,10 @@ from langgraph.runtime import RunControl
 
 from dapr_bridge._alone import AloneAtWork, LeaseLostError
 from dapr_bridge._cancellation import AwaitedEvent
+from dapr_bridge._ends_together import ENDS
 from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._graph_shape import GraphShape
+from dapr_bridge._names import superstep_name
 from dapr_bridge._payloads import NO_INPUT
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH
 from dapr_bridge._run_turns import RunTurns
@@ -113,8 +115,12 @@ class GraphActivities:
         async def run_task(ctx: WorkflowActivityContext, record: dict[str, Any]) -> dict[str, Any]:
             request = TaskRequest.from_json(record)
             call = _call(ctx, request.run)
-            outcome = await self.live.join(f"{call.run_id}/{request.task.id}", lambda: self._run_task(request, call))
-            return outcome.to_json()
+            name = f"{call.run_id}/{request.task.id}"
+
+            def join() -> Awaitable[TaskOutcome]:
+                return self.live.join(name, lambda: self._run_task(request, call))
+
+            return (await ENDS.do(superstep_name(ctx.workflow_id, request.checkpoint_id), join)).to_json()
 
         return run_task
 

@@ -114,9 +114,10 @@ def _given_to(event: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _requests(name: str, record: Mapping[str, Any]) -> Iterator[RunRequest]:
     """A request to run a graph here; one in another app is that app's own matter."""
-    graph = record.get("graph")
-    if isinstance(graph, str) and name in (_names.advance_activity(graph), _names.graph_workflow(graph)):
-        request = RunRequest.from_json(record)
+    asked = record["run"] if isinstance(record.get("run"), dict) else record
+    graph = asked.get("graph")
+    if isinstance(graph, str) and name in _names.run_by(graph):
+        request = RunRequest.from_json(asked)
         if not request.options.get("is_from_afar"):
             yield request
 

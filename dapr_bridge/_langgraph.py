@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import ErrorCode, GraphRecursionError, create_error_message
 from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.pregel._loop import PregelLoop
+from langgraph.pregel._read import PregelNode
 from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
@@ -89,7 +91,12 @@ def idle_send() -> Send:
 
 def with_idle_node(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
     """Return a graph that knows the node of idle Sends: one that does nothing and writes nothing."""
-    return graph.copy({"nodes": {**graph.nodes, IDLE: NodeBuilder().build().copy({"writers": []})}})
+    return graph.copy({"nodes": {**graph.nodes, IDLE: _idle_node()}})
+
+
+@cache
+def _idle_node() -> PregelNode:
+    return NodeBuilder().build().copy({"writers": []})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,24 @@ def graph_workflow(graph: str) -> str:
     return f"graph.{graph}"
 
 
+def tasks_workflow(graph: str) -> str:
+    """Name of the workflow that runs the tasks of a wide superstep."""
+    return f"graph.{graph}:tasks"
+
+
+def run_by(graph: str) -> tuple[str, ...]:
+    """Names of what is handed a request to run a graph: the activity, and the workflows."""
+    return advance_activity(graph), graph_workflow(graph), tasks_workflow(graph)
+
+
+def superstep_name(instance_id: str, checkpoint_id: str) -> str:
+    """Name of what a workflow runs of the superstep that follows a checkpoint; history does not record it."""
+    return f"{instance_id}/{checkpoint_id}"
+
+
+WIDE_SUPERSTEPS = "dapr_bridge:wide-supersteps"
+"""Patch of a workflow that leaves the tasks of a wide superstep to a workflow of their own."""
+
 NAMED_CALLS = "dapr_bridge:named-calls"
 """Patch of a workflow whose calls without a run id are given one by an activity, and no longer by their own."""
 

@@ -10,14 +10,20 @@ from typing import Any
 from dapr.ext.workflow import DaprWorkflowContext, TaskFailedError, when_all, when_any
 
 from dapr_bridge import _names
+from dapr_bridge._ends_together import ENDS
 from dapr_bridge._payloads import NO_INPUT, Payload
-from dapr_bridge._wire import RunOutcome, RunRequest, Stage, TaskOrder, TaskOutcome, TaskRequest
+from dapr_bridge._wire import Failure, RunOutcome, RunRequest, Stage, TaskOrder, TaskOutcome, TaskRequest
 
 # A history of some thousand events is replayed in milliseconds; the next instance begins with none.
 _MOST_ACTIVITIES = 500
 
+# Beyond, a workflow of their own costs less than what so many results do to the one that goes on after them.
+_MOST_TASKS = 8
+_MOST_TASKS_APART = 100
+
 _WHILE_RELEASES_CHANGE = timedelta(seconds=1)
 _NOT_REGISTERED = "ActivityNotRegisteredError"
+_NO_SUCH_WORKFLOW = "OrchestratorNotRegisteredError"
 _NOT_RUN = TaskOutcome(status="stale")
 
 Steps = Generator[Any, Any, RunOutcome]
@@ -104,8 +110,7 @@ class Drive:
 
     def fan_out(self, plan: RunOutcome) -> Generator[Any, Any, RunRequest]:
         """Run the planned tasks, and return the request that goes on after them."""
-        self.activities += len(plan.tasks)
-        ends = yield from self._run_all(plan)
+        ends = yield from self.run_tasks(plan) if not self._is_wide(plan) else self._run_apart(plan)
         failure = next((end.failure for end in ends if end.failure), None)
         stage = Stage(
             checkpoint_id=plan.checkpoint_id,
@@ -117,12 +122,42 @@ class Drive:
         )
         return replace(self._without_input(plan), stage=stage)
 
-    def _run_all(self, plan: RunOutcome) -> Generator[Any, Any, Sequence[TaskOutcome]]:
+    def _is_wide(self, plan: RunOutcome) -> bool:
+        return len(plan.tasks) > _MOST_TASKS and self.ctx.is_patched(_names.WIDE_SUPERSTEPS)
+
+    def _run_apart(self, plan: RunOutcome) -> Generator[Any, Any, Sequence[TaskOutcome]]:
+        """Run the tasks in workflows of their own, whose histories, and whose many wakings, end with them."""
+        workflow, run = _names.tasks_workflow(self.request.graph), self._without_input(plan).to_json()
+        parts = [
+            replace(plan, tasks=plan.tasks[start : start + _MOST_TASKS_APART])
+            for start in range(0, len(plan.tasks), _MOST_TASKS_APART)
+        ]
+        self.activities += len(parts)
+        started = [
+            self.ctx.call_child_workflow(workflow, input={"run": run, "plan": part.to_json()}, app_id=self.app_id)
+            for part in parts
+        ]
+        try:
+            ends = yield when_all(started)
+        except TaskFailedError as error:
+            if error.details.error_type != _NO_SUCH_WORKFLOW:
+                raise
+            # A worker of an earlier release.
+            return (yield from self.run_tasks(plan))
+        return [TaskOutcome.from_json(each) for part in ends for each in part]
+
+    def run_tasks(self, plan: RunOutcome) -> Generator[Any, Any, Sequence[TaskOutcome]]:
+        """Run the planned tasks side by side, and return how each has ended."""
+        self.activities += len(plan.tasks)
         at_once = self.request.config.get("max_concurrency") or len(plan.tasks)
         if len(plan.tasks) <= at_once:
             started = [self._start(plan, task) for task in plan.tasks]
         else:
             started = yield from self._start_some_at_once(plan, at_once)
+        superstep = _names.superstep_name(self.ctx.instance_id, plan.checkpoint_id)
+        if len(plan.tasks) <= at_once:
+            # Else the end of one may be what another waits for.
+            ENDS.turn(superstep, tasks=len(started))
         try:
             yield when_all(started)
         except TaskFailedError:
@@ -130,6 +165,7 @@ class Drive:
                 raise
             # This worker's graph has no such node; while releases change, the next one may have it.
             yield self.ctx.create_timer(_WHILE_RELEASES_CHANGE)
+        ENDS.forget(superstep)
         return [_NOT_RUN if _is_of_no_worker(each) else TaskOutcome.from_json(each.get_result()) for each in started]
 
     def _start_some_at_once(self, plan: RunOutcome, at_once: int) -> Generator[Any, Any, list[Any]]:
@@ -170,8 +206,29 @@ def graph_workflow(name: str) -> Callable[[DaprWorkflowContext, dict[str, Any]],
     return run_graph
 
 
+def tasks_workflow(name: str) -> Callable[[DaprWorkflowContext, dict[str, Any]], Generator[Any, Any, Any]]:
+    """Return the workflow function that runs the tasks of a wide superstep."""
+
+    def run_tasks(ctx: DaprWorkflowContext, record: dict[str, Any]) -> Generator[Any, Any, Any]:
+        drive, plan = Drive(ctx=ctx, request=RunRequest.from_json(record["run"])), RunOutcome.from_json(record["plan"])
+        try:
+            ends = yield from drive.run_tasks(plan)
+        except TaskFailedError as error:
+            # An activity has failed, and not its node: its worker could not save, say.
+            ends = [_failed(error)] * len(plan.tasks)
+        return [each.to_json() for each in ends]
+
+    return run_tasks
+
+
 def _ids_of(plan: RunOutcome, ends: Sequence[TaskOutcome], *statuses: str) -> list[str]:
     return [task.id for task, end in zip(plan.tasks, ends, strict=True) if end.status in statuses]
+
+
+def _failed(error: TaskFailedError) -> TaskOutcome:
+    details = error.details
+    failure = Failure(node=None, task_id=None, error_type=details.error_type, message=details.message)
+    return TaskOutcome(status="failed", failure=failure)
 
 
 def _is_of_no_worker(task: Any) -> bool:

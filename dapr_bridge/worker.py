@@ -24,7 +24,7 @@ from dapr_bridge._graph_runs import GraphRuns, KeepCheckpoints, Unit
 from dapr_bridge._graph_shape import GraphShape, fingerprint
 from dapr_bridge._langgraph import mend_sync_durability
 from dapr_bridge._run_turns import RunTurns
-from dapr_bridge._workflow import graph_workflow
+from dapr_bridge._workflow import graph_workflow, tasks_workflow
 from dapr_bridge._workflows import Workflows
 from dapr_bridge.errors import GraphNotFoundError, GraphRefusedError
 from dapr_bridge.saver import DaprSaver
@@ -112,6 +112,7 @@ class GraphWorker:
         self.runtime.register_activity(activities.advance(), name=_names.advance_activity(name))
         self.runtime.register_activity(activities.name_call(), name=_names.naming_activity(name))
         self.runtime.register_workflow(graph_workflow(name), name=_names.graph_workflow(name))
+        self.runtime.register_workflow(tasks_workflow(name), name=_names.tasks_workflow(name))
         # In both units: the run of an earlier release may have planned some.
         for node in self._graphs[name].nodes:
             self.runtime.register_activity(activities.run_node(), name=_names.node_activity(name, node))

@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 
 from dapr_bridge.saver import keys
 from dapr_bridge.saver.cache import DocumentCache, Expectations
-from dapr_bridge.saver.effects import Awaited, KeyLocks, Queues, Steps
+from dapr_bridge.saver.effects import Awaited, KeyLocks, Queues, SharedSteps, Steps
 from dapr_bridge.saver.heads import CHUNK_IDS, Head, Unlisted
 from dapr_bridge.saver.records import CheckpointRecord, Codec, PendingWrites, TaskWrites
 from dapr_bridge.saver.store import ABSENT, Document, StateStore
@@ -112,12 +112,14 @@ class Memory:
         heads: reads of heads that were sent for when the last put ended, so that the next need not wait for its ETag.
         latest: ids of the latest checkpoints as they were last seen, so that they are read in one go with their heads.
         task_puts: writes of tasks that wait to be saved, by the checkpoint that they are on.
+        reads: reads of documents, shared by those who ask for the same ones at once.
         unwritten: pending writes that cannot exist, for this saver has just put their checkpoints.
     """
 
     def __init__(self, cache_bytes: int) -> None:
         self.documents = DocumentCache(cache_bytes)
         self.locks = KeyLocks()
+        self.reads: SharedSteps[dict[str, Document]] = SharedSteps()
         self.task_puts: Queues[TaskPut] = Queues()
         self.heads: Expectations[Awaited] = Expectations(_MOST_EXPECTATIONS)
         self.latest: Expectations[str] = Expectations(_MOST_EXPECTATIONS)
@@ -194,7 +196,8 @@ class Documents:
         """
         data = self.memory.documents.get_many(wanted)
         missing = [key for key in dict.fromkeys(wanted) if key not in data]
-        found = yield from self.store.read([*missing, *others])
+        asked = [*missing, *others]
+        found = yield from self.memory.reads.take("\n".join(asked), lambda: self.store.read(asked))
         for key in missing:
             if key in found:
                 data[key] = found[key].data

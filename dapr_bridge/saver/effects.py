@@ -159,6 +159,45 @@ class Queues(Generic[T]):
                 self._waiting[name] = left
 
 
+class SharedSteps(Generic[T]):
+    """Steps that many want at once, by name: taken once for all who have come before they began; for any thread."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks = KeyLocks()
+        self._wanted: dict[str, Future[T]] = {}
+
+    def take(self, name: str, steps: Callable[[], Steps[T]]) -> Steps[T]:
+        """Return what steps return that began after this call, whoever has taken them."""
+        while True:
+            with self._guard:
+                others = self._wanted.get(name)
+                if others is None:
+                    own: Future[T] = Future()
+                    self._wanted[name] = own
+                    break
+            yield others
+            if others.exception() is None:
+                return others.result()
+        try:
+            with self._locks.hold(name) as turn:
+                yield turn.ready
+                self._begin(name, own)
+                result = yield from steps()
+            own.set_result(result)
+            return result
+        finally:
+            if not own.done():
+                self._begin(name, own)
+                # Those who have waited try for themselves.
+                own.set_exception(InterruptedError(name))
+
+    def _begin(self, name: str, own: Future[T]) -> None:
+        with self._guard:
+            if self._wanted.get(name) is own:
+                del self._wanted[name]
+
+
 def wait(awaited: Awaited) -> Steps[Any]:
     """Wait for a future and return its result, or raise its exception."""
     yield awaited

@@ -121,11 +121,11 @@ class Rig:
         return CallCounter(self.metrics_port)
 
     def history_bytes(self, instance_id: str) -> int:
-        """Bytes that the workflow engine keeps of an instance."""
+        """Bytes that the workflow engine keeps of an instance, and of the workflows that it has started."""
         with closing(sqlite3.connect(self.database)) as database:
-            query = "SELECT COALESCE(SUM(LENGTH(value)), 0) FROM state WHERE key LIKE ? ESCAPE '!'"
-            escaped = instance_id.replace("_", "!_")
-            return database.execute(query, (f"%.workflow||{escaped}||%",)).fetchone()[0]
+            query = "SELECT COALESCE(SUM(LENGTH(value)), 0) FROM state WHERE key LIKE ? OR key LIKE ?"
+            own, children = f"%.workflow||{instance_id}||%", f"%.workflow||{instance_id}:%"
+            return database.execute(query, (own, children)).fetchone()[0]
 
     def _name(self) -> str:
         return f"bench-{next(self._names)}"

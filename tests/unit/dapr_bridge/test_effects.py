@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dapr_bridge.saver.effects import KeyLocks, Pause, Queues, Steps, arun, run
+from dapr_bridge.saver.effects import KeyLocks, Pause, Queues, SharedSteps, Steps, arun, run
 
 pytestmark = pytest.mark.anyio
 
@@ -100,3 +100,67 @@ def test_what_is_withdrawn_waits_no_more_and_leaves_nothing_behind() -> None:
     queues.withdraw("key", "never there")
 
     assert queues.take("key", 9) == []
+
+
+class Reads:
+    """Steps that count how often they are taken, and end when they are let."""
+
+    def __init__(self) -> None:
+        self.answers: list[Future[int]] = []
+
+    def steps(self) -> Steps[int]:
+        self.answers.append(Future())
+        answer = self.answers[-1]
+        yield answer
+        return answer.result()
+
+
+async def in_turn() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_shared_steps_are_taken_once_for_all_who_have_come_before_they_began() -> None:
+    shared, reads = SharedSteps[int](), Reads()
+    first = asyncio.create_task(arun(shared.take("key", reads.steps)))
+    await in_turn()
+    others = [asyncio.create_task(arun(shared.take("key", reads.steps))) for _ in range(3)]
+    await in_turn()
+    began_at_first = len(reads.answers)
+    reads.answers[0].set_result(1)
+    while len(reads.answers) < 2:
+        await asyncio.sleep(0)
+    reads.answers[1].set_result(2)
+
+    assert began_at_first == 1
+    assert await first == 1
+    assert await asyncio.gather(*others) == [2, 2, 2]
+    assert len(reads.answers) == 2
+
+
+async def test_who_shares_steps_that_are_cut_short_takes_them_for_himself() -> None:
+    shared, reads = SharedSteps[int](), Reads()
+    first = asyncio.create_task(arun(shared.take("key", reads.steps)))
+    await in_turn()
+    second, third = (asyncio.create_task(arun(shared.take("key", reads.steps))) for _ in range(2))
+    await in_turn()
+    second.cancel()
+    await in_turn()
+    reads.answers[0].set_result(1)
+    while len(reads.answers) < 2:
+        await asyncio.sleep(0)
+    reads.answers[1].set_result(3)
+
+    assert (await first, await asyncio.wait_for(third, 5)) == (1, 3)
+
+
+async def test_an_error_of_shared_steps_is_of_those_who_took_them() -> None:
+    shared = SharedSteps[int]()
+
+    def fail() -> Steps[int]:
+        yield Pause(0)
+        raise ValueError("no")
+
+    attempts = [arun(shared.take("key", fail)) for _ in range(3)]
+
+    assert [type(each) for each in await asyncio.gather(*attempts, return_exceptions=True)] == [ValueError] * 3
