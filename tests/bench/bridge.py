@@ -22,7 +22,10 @@ _CHAINS = (
 )
 _FANS = (
     "As many `Send`s at once as the second column says, each a task that does nothing; milliseconds for each task, the "
-    "start of the workflow included. In unit `task` each is an activity."
+    "start of the workflow included. In unit `task` each is an activity. A workflow of plain activities that ends with "
+    "the fan-out is spared what Dapr does to the next activity after one "
+    "([decision 10](decisions/0010-the-tasks-of-a-fan-out-end-together.md)); one that has an activity before and after "
+    "it, as a graph has, is not."
 )
 _COSTS = (
     "What one superstep adds: counted by the sidecar (state), and in its store at the end of the run (history), as the "
@@ -117,6 +120,14 @@ def _aims(chains: Sequence[Times], fans: Sequence[Times], costs: Sequence[Cost],
         )
         for each in [*small, *fans]
         if each.samples.get("plain")
+    ]
+    figures += [
+        Figure(
+            what=f"unit `task` over plain activities between two others, per node of {each.load}",
+            value=f"{each.over_plain('joined')} times",
+            aim="at most 1.3 times",
+        )
+        for each in fans
     ]
     figures += [_flatness(costs, "state"), _flatness(costs, "history")]
     return [

@@ -12,7 +12,7 @@ from langgraph.types import Send
 
 from dapr_bridge import call_graph
 
-PLAIN_CHAIN, PLAIN_FAN, _PLAIN = "bench_plain_chain", "bench_plain_fan", "bench_plain"
+PLAIN_CHAIN, PLAIN_FAN, PLAIN_JOIN, _PLAIN = "bench_plain_chain", "bench_plain_fan", "bench_plain_join", "bench_plain"
 PLAIN_WAIT, GRAPH_WAIT, GO_ON, WAITING = "bench_plain_wait", "bench_graph_wait", "go_on", "waiting"
 
 
@@ -64,6 +64,11 @@ def register_plain_workflows(runtime: WorkflowRuntime) -> None:
     def fan(ctx: DaprWorkflowContext, record: dict[str, int]) -> Generator[Any, Any, None]:
         yield when_all([ctx.call_activity(_PLAIN, input=number) for number in range(record["goal"])])
 
+    def join(ctx: DaprWorkflowContext, record: dict[str, int]) -> Generator[Any, Any, None]:
+        yield ctx.call_activity(_PLAIN, input=-1)
+        yield from fan(ctx, record)
+        yield ctx.call_activity(_PLAIN, input=-1)
+
     def plain_wait(ctx: DaprWorkflowContext, record: dict[str, int]) -> Generator[Any, Any, None]:
         yield from chain(ctx, record)
         ctx.set_custom_status(WAITING)
@@ -81,3 +86,4 @@ def register_plain_workflows(runtime: WorkflowRuntime) -> None:
     runtime.register_activity(plain, name=_PLAIN)
     runtime.register_workflow(chain, name=PLAIN_CHAIN)
     runtime.register_workflow(fan, name=PLAIN_FAN)
+    runtime.register_workflow(join, name=PLAIN_JOIN)

@@ -24,6 +24,7 @@ from tests.bench.bridge_graphs import (
     GO_ON,
     PLAIN_CHAIN,
     PLAIN_FAN,
+    PLAIN_JOIN,
     WAITING,
     build_chain,
     build_fan,
@@ -77,10 +78,11 @@ class Rig:
         assert output["count"] == load.goal
         return time.perf_counter() - began
 
-    async def plainly(self, load: Load) -> float:
-        """Seconds of a workflow of as many activities that do nothing."""
+    async def plainly(self, load: Load, *, joined: bool = False) -> float:
+        """Seconds of a workflow of as many activities that do nothing; joined, with one before and one after them."""
         name, began = self._name(), datetime.now(UTC)
-        await self.workflows.start(PLAIN[load.shape], instance_id=name, record={"goal": load.goal})
+        workflow = PLAIN_JOIN if joined else PLAIN[load.shape]
+        await self.workflows.start(workflow, instance_id=name, record={"goal": load.goal})
         return _seconds(began, await self.workflows.end(name))
 
     async def durably(self, load: Load, unit: Unit) -> tuple[float, str]:

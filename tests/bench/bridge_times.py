@@ -13,6 +13,7 @@ from tests.bench.plots import Line, draw
 
 WAYS = {
     "plain": "plain Dapr activity",
+    "joined": "the same between two activities",
     "native": "LangGraph, SqliteSaver",
     "run": "unit `run`",
     "task": "unit `task`",
@@ -54,9 +55,9 @@ class Times:
         added = [(run - native) * 1e3 for run, native in pairs]
         return f"{median(added):+.2f}" if added else "-"
 
-    def over_plain(self) -> str:
+    def over_plain(self, way: str = "plain") -> str:
         """Unit `task` over a plain activity, run by run."""
-        pairs = zip(self.samples.get("task", []), self.samples.get("plain", []), strict=False)
+        pairs = zip(self.samples.get("task", []), self.samples.get(way, []), strict=False)
         ratios = [task / plain for task, plain in pairs]
         return f"{median(ratios):.2f}" if ratios else "-"
 
@@ -69,6 +70,8 @@ async def measure_times(rig: Rig, load: Load, *, repeats: int, longest_plain: in
     for _ in range(1 if load.goal >= LONG else repeats):
         if has_plain:
             times.add("plain", await rig.plainly(load))
+        if load.shape == "fan":
+            times.add("joined", await rig.plainly(load, joined=True))
         if load.ballast * load.goal < _MOST_NATIVE_BYTES:
             times.add("native", await rig.natively(load))
         for unit in UNITS:
@@ -80,10 +83,11 @@ async def measure_times(rig: Rig, load: Load, *, repeats: int, longest_plain: in
 
 def times_section(heading: str, text: str, found: Sequence[Times], *, unit: str, plot: str) -> Section:
     """Return the table of one shape."""
+    ways = {way: name for way, name in WAYS.items() if any(way in each.samples for each in found)}
     columns = [
         "state",
         unit,
-        *(f"{name}, ms" for name in WAYS.values()),
+        *(f"{name}, ms" for name in ways.values()),
         "`run` less LangGraph, ms",
         "`task` over activity",
     ]
@@ -91,7 +95,7 @@ def times_section(heading: str, text: str, found: Sequence[Times], *, unit: str,
         [
             size(each.load.ballast),
             f"{each.load.goal:,}",
-            *(each.cell(way) for way in WAYS),
+            *(each.cell(way) for way in ways),
             each.over_native(),
             each.over_plain(),
         ]
