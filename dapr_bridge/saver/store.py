@@ -141,10 +141,8 @@ class StateStore:
         Returns:
             Whether they were written. False: none was; a guard may have failed, or they are too large for one message.
         """
-        items = [item for write in writes for item in _items(write)]
-        if sum(item.size for item in items) > MESSAGE_BYTES:
-            return False
-        return (yield from self._send(items))
+        items = _items_of_one_message(writes)
+        return bool(items) and (yield from self._send(items))
 
     def has_whole_transactions(self) -> Steps[bool]:
         """Tell whether the store is known to write all of a transaction or nothing; it is asked for once."""
@@ -178,6 +176,7 @@ class StateStore:
         decide: Callable[[Mapping[str, Document]], Sequence[Write]],
         *,
         expected: Mapping[str, Document] | None = None,
+        at_once: bool = False,
     ) -> Steps[None]:
         """Read documents, decide what to write, write it; again when somebody else wrote in between.
 
@@ -185,11 +184,13 @@ class StateStore:
             keys: what `decide` looks at.
             decide: returns the writes, guarded by the ETags it was shown; nothing when there is nothing to do.
             expected: what the caller believes is stored: decided on at first, in place of a read.
+            at_once: whether to write in one transaction what fits into one, where the store can be relied on for that.
 
         Raises:
             StateStoreError: the store refuses although the guards hold.
         """
-        if expected is not None and (yield from self.write(decide(expected))):
+        write = (yield from self._writer()) if at_once else self.write
+        if expected is not None and (yield from write(decide(expected))):
             return
         tries, seen = Tries(self.patience.trouble), None
         while True:
@@ -203,9 +204,16 @@ class StateStore:
                 if pause is None:
                     raise StateStoreError(f"state store {self.name!r} does not take {writes[-1].key!r}, see its log")
                 yield pause
-            if (yield from self.write(writes)):
+            if (yield from write(writes)):
                 return
             seen = found
+
+    def _writer(self) -> Steps[Callable[[Sequence[Write]], Steps[bool]]]:
+        """Return what writes in one transaction if it can."""
+        is_whole = yield from self.has_whole_transactions()
+        return lambda writes: (
+            self.write_at_once(writes) if is_whole and _items_of_one_message(writes) else self.write(writes)
+        )
 
     def delete(self, keys: Iterable[str]) -> Steps[None]:
         """Delete documents with their parts; a key that holds nothing is no error."""
@@ -320,6 +328,12 @@ def _items(write: Write) -> list[_Item]:
     manifest = _PARTS + f"{digest}:{len(pieces)}".encode()
     parts = [_Item(part_key(write.key, digest, number), piece) for number, piece in enumerate(pieces)]
     return [*parts, _Item(write.key, manifest, write.guard)]
+
+
+def _items_of_one_message(writes: Sequence[Write]) -> list[_Item]:
+    """Return the key-value pairs of documents, or none if they are too large for one message."""
+    items = [item for write in writes for item in _items(write)]
+    return items if sum(item.size for item in items) <= MESSAGE_BYTES else []
 
 
 def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:

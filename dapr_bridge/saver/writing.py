@@ -70,7 +70,7 @@ def _put_alone(put: _Put) -> Steps[None]:
         yield turn.ready
         expected = yield from _sent_for(put)
         try:
-            yield from documents.store.update(put.keys, put.decide, expected=expected)
+            yield from documents.store.update(put.keys, put.decide, expected=expected, at_once=True)
         except StaleWriterError:
             # Put long ago, and its id is in a chunk by now.
             if put.record.checkpoint["id"] not in (yield from documents.read_ids(place)):
