@@ -20,7 +20,7 @@ from dapr_bridge._ends_together import ENDS
 from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._graph_shape import GraphShape
 from dapr_bridge._names import superstep_name
-from dapr_bridge._payloads import NO_INPUT
+from dapr_bridge._payloads import NO_INPUT, Payload, in_one_order
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import Claimed, RunCall
@@ -218,12 +218,13 @@ def _call(ctx: WorkflowActivityContext, request: RunRequest) -> RunCall:
         run_id=request.run_id or call_id,
         call_id=call_id,
         instance_id="" if request.options.get("is_from_afar") else ctx.workflow_id,
-        given=_digest(request),
+        given=_digest(request, in_one_order(request.input)),
+        given_as_sent=_digest(request, request.input),
     )
 
 
-def _digest(request: RunRequest) -> str:
+def _digest(request: RunRequest, given: Payload) -> str:
     """Return what tells the input of a request from another; empty for one that goes on."""
-    if request.stage or request.answers or request.input == NO_INPUT:
+    if request.stage or request.answers or given == NO_INPUT:
         return ""
-    return hashlib.sha256(json.dumps(request.input, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()

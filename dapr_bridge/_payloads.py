@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+import ormsgpack
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from dapr_bridge.errors import PayloadTooLargeError, ValueNotKeptError
@@ -14,6 +15,8 @@ from dapr_bridge.saver.records import UNSERIALIZABLE, Codec
 
 INLINE_BYTES = 8 * 1024
 """The largest value that history carries itself; a workflow's history may hold 4 MiB in all."""
+
+_ANY_KEYS = ormsgpack.OPT_NON_STR_KEYS
 
 Payload = dict[str, Any]
 """A value on the wire: `{"json": ...}`, `{"type": ..., "data": base64}`, or `{"reference": name}`."""
@@ -90,3 +93,40 @@ def is_plain(value: Any) -> bool:
     if type(value) is list:
         return all(is_plain(item) for item in value)
     return type(value) is dict and all(type(key) is str and is_plain(item) for key, item in value.items())
+
+
+def in_one_order(payload: Payload) -> Payload:
+    """Return what is the same for equal sets, by which inputs are told apart; a payload without a set is itself.
+
+    In which order a set of strings is walked, and so encoded, is another in each process.
+    """
+    data = base64.b64decode(payload.get("data", ""))
+    in_order = _with_sorted_sets(data) if b"builtins" in data else None
+    return payload if in_order is None else {**payload, "data": base64.b64encode(in_order).decode()}
+
+
+def _with_sorted_sets(data: bytes) -> bytes | None:
+    """Encode anew what LangGraph's serializer has encoded, each set in the order of its items' bytes; None: no set."""
+    has_sets = False
+
+    def within(code: int, inner: bytes) -> ormsgpack.Ext:
+        nonlocal has_sets
+        value = ormsgpack.unpackb(inner, ext_hook=within, option=_ANY_KEYS)
+        match value:
+            case ["builtins", "set" | "frozenset" as kind, [*items]]:
+                has_sets = True
+                value = ["builtins", kind, sorted(items, key=_bytes_of)]
+            case _:
+                pass
+        return ormsgpack.Ext(code, _bytes_of(value))
+
+    try:
+        value = ormsgpack.unpackb(data, ext_hook=within, option=_ANY_KEYS)
+    except ormsgpack.MsgpackDecodeError:
+        # Another serializer's.
+        return None
+    return _bytes_of(value) if has_sets else None
+
+
+def _bytes_of(value: Any) -> bytes:
+    return ormsgpack.packb(value, option=_ANY_KEYS)

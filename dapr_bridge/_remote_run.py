@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from dapr.ext.workflow import WorkflowState, WorkflowStatus
 from langgraph.runtime import RunControl
@@ -15,6 +15,7 @@ from dapr_bridge import _names
 from dapr_bridge._answers import cancellation_of
 from dapr_bridge._cancellation import AwaitedEvents, CancelMarks
 from dapr_bridge._draining import DrainMarks, passing_on
+from dapr_bridge._payloads import Payload, in_one_order
 from dapr_bridge._tracing import CallSpans
 from dapr_bridge._wire import Failure, RunOutcome, RunRequest
 from dapr_bridge._workflows import ENDED, Workflows
@@ -114,11 +115,15 @@ class RemoteRuns:
     def _check_same(self, state: WorkflowState, request: RunRequest) -> None:
         record, wanted = json.loads(state.serialized_input), json.loads(json.dumps(request.to_json()))
         for name in _SAME:
-            if record.get(name) != wanted.get(name):
+            if _comparable(record.get(name)) != _comparable(wanted.get(name)):
                 raise CallRefusedError(
                     f"run id {request.run_id!r} is taken by a run with another {name.replace('_id', '')}: "
                     "give each run an id of its own"
                 )
+
+
+def _comparable(value: Any) -> Any:
+    return in_one_order(cast("Payload", value)) if isinstance(value, dict) else value
 
 
 def _is_busy(state: WorkflowState) -> bool:

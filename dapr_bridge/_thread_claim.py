@@ -36,6 +36,7 @@ class RunCall:
         instance_id: the workflow that made the call; empty when its state cannot be asked for here.
         shape: fingerprint of the graph that this worker has.
         given: digest of the input that the call brings; empty when it brings none.
+        given_as_sent: the same in the order in which its sets were sent, which earlier releases have noted.
     """
 
     thread_id: str
@@ -44,6 +45,11 @@ class RunCall:
     instance_id: str
     shape: str = ""
     given: str = ""
+    given_as_sent: str = ""
+
+    def brings_other_than(self, known: str) -> bool:
+        """Tell whether the call brings another input than the one of a digest."""
+        return bool(known and self.given) and known not in (self.given, self.given_as_sent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,8 +299,7 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
         return Ended(outcome=end)
     if is_cancelled:
         return Cancelled()
-    known = claim.input_of(call.run_id)
-    is_other = bool(known and call.given) and known != call.given
+    is_other = call.brings_other_than(claim.input_of(call.run_id))
     if is_other and claim.run_id == call.run_id:
         return Other()
     is_free = not claim.run_id or (dead != "" and claim.instance_id == dead)

@@ -121,6 +121,18 @@ async def test_a_run_id_given_twice_is_one_run_also_after_its_end(rig: ClientRig
     assert rig.far.counts() == {"one": 1, "two": 1, "three": 1}
 
 
+async def test_a_run_id_given_twice_with_equal_sets_is_one_run(rig: ClientRig) -> None:
+    # Walked in another order, as sets of strings are in another process.
+    first, second = {0, 8}, {8, 0}
+    async with rig.client("chain") as durable:
+        ends = [
+            await durable.ainvoke({"words": [each]}, on_thread("sets"), run_id="sets-1") for each in (first, second)
+        ]
+
+    assert list(first) != list(second)
+    assert ends == [{"words": [first, "one", "two", "three"]}] * 2
+
+
 async def test_a_run_id_for_something_else_is_refused(rig: ClientRig) -> None:
     async with rig.client("chain") as durable:
         await durable.ainvoke({"words": ["in"]}, on_thread("else"), run_id="else-1")

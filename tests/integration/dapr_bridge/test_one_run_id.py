@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork
 from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._graph_shape import GraphShape, fingerprint
-from dapr_bridge._payloads import encode_inline
+from dapr_bridge._payloads import encode_inline, in_one_order
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import RunCall, ThreadClaims
 from dapr_bridge._wire import RunOutcome, RunRequest
@@ -143,6 +145,30 @@ async def test_the_same_input_again_and_none_go_on(rig: Rig) -> None:
     for value in (IN, None):
         again = await rig.call("a", value)
         assert (again.status, again.interrupts, again.output) == ("interrupted", asked.interrupts, asked.output)
+
+
+# Equal, and walked in another order, as a set of strings is by another process.
+SET, SAME_SET = {0, 8}, {8, 0}
+
+
+async def test_an_equal_set_is_the_same_input_in_whatever_order_it_was_sent(rig: Rig) -> None:
+    asked = await rig.call("a", {"words": [SET]})
+    again = await rig.call("a", {"words": [SAME_SET]})
+    said = reason(await rig.call("a", {"words": [{0, 8, 16}]}))
+
+    assert list(SET) != list(SAME_SET)
+    assert (again.status, again.interrupts) == ("interrupted", asked.interrupts)
+    assert "run 'a' has begun with another input" in said
+
+
+async def test_a_run_with_a_set_that_an_earlier_release_has_begun_goes_on(rig: Rig) -> None:
+    given = encode_inline({"words": [SAME_SET]}, rig.saver.serde, what="the input")
+    noted = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+    begun = RunCall(thread_id=rig.thread_id, run_id="a", call_id="w:00:1", instance_id="w", given=noted)
+    await ThreadClaims(rig.saver.store, is_live).claim(begun)
+
+    assert given != in_one_order(given)
+    assert (await rig.call("a", {"words": [SAME_SET]})).status == "interrupted"
 
 
 @pytest.mark.parametrize("is_same_worker", [True, False])

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +18,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import Command
 
 from dapr_bridge import PayloadTooLargeError, Reference, ValueNotKeptError
-from dapr_bridge._payloads import INLINE_BYTES, decode_inline, decode_kept, encode_inline
+from dapr_bridge._payloads import INLINE_BYTES, Payload, decode_inline, decode_kept, encode_inline, in_one_order
 from dapr_bridge._wire import Failure, RunOutcome, RunRequest
 
 SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
@@ -70,6 +74,62 @@ def test_a_value_of_a_type_that_is_not_allowed_is_an_error_and_not_plain_data() 
 def test_a_large_value_is_refused_with_the_way_out() -> None:
     with pytest.raises(PayloadTooLargeError, match=r"has \d+ bytes .*aput_value in an activity and pass the Ref"):
         encode_inline("x" * (INLINE_BYTES + 1), SERDE, what="the input")
+
+
+_ENCODES_SETS = """
+import json
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from dapr_bridge._payloads import encode_inline
+
+words = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
+value = {"all": set(words), "within": [{"pairs": frozenset({frozenset(words[:4]), frozenset(words[4:])})}]}
+print(json.dumps(encode_inline(value, JsonPlusSerializer(), what="it")))
+"""
+
+
+def sets_as_sent(*, hash_seed: str) -> Payload:
+    process = subprocess.run(
+        [sys.executable, "-c", _ENCODES_SETS],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        check=True,
+    )
+    return json.loads(process.stdout)
+
+
+def test_equal_sets_of_two_processes_are_the_same_in_one_order() -> None:
+    one, other = sets_as_sent(hash_seed="1"), sets_as_sent(hash_seed="2")
+
+    assert one != other
+    assert in_one_order(one) == in_one_order(other)
+    assert decode_inline(in_one_order(one), SERDE) == decode_inline(one, SERDE)
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [({1, 2}, {1, 3}), ({"1"}, {1}), ({1}, frozenset({1})), ({1, 2}, [1, 2]), (deque([1, 2]), deque([2, 1]))],
+    ids=["items", "type of an item", "frozen", "list", "deque"],
+)
+def test_what_is_not_equal_to_a_set_differs_from_it_in_one_order(value: Any, other: Any) -> None:
+    one, another = (in_one_order(encode_inline({"it": each}, SERDE, what="it")) for each in (value, other))
+
+    assert one != another
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"b": [1.5], "a": {}},
+        Reference(name="builtins"),
+        [HumanMessage("builtins set"), {1: deque([2, 1])}],
+        b"builtins",
+    ],
+    ids=["json", "reference", "other types", "bytes"],
+)
+def test_what_holds_no_set_stays_as_it_was_sent_for_by_that_claims_in_flight_know_it(value: Any) -> None:
+    payload = encode_inline(value, SERDE, what="it")
+
+    assert in_one_order(payload) is payload
 
 
 def test_requests_and_outcomes_come_back_from_history() -> None:
