@@ -129,14 +129,15 @@ class GraphActivities:
         return RunOutcome(status="cancelled" if is_cancelled else "interrupted", run_id=call.run_id)
 
     async def _note_awaited(self, request: RunRequest, call: RunCall, outcome: RunOutcome) -> None:
-        """Let it be known by which event the run waits for answers, or that it waits no more."""
+        """Let it be known by which event the run waits for answers, or that it waits no more, for it has them."""
         awaited = request.options.get("answered_by")
         # After a refused answer it waits on.
-        if awaited is None or outcome.status in ("planned", "refused", "busy"):
+        if awaited is None or outcome.status in ("refused", "busy"):
             return
         if outcome.interrupts:
             await self.turns.awaited.note(call.run_id, AwaitedEvent(**awaited))
-        else:
+        elif _goes_on_with_a_run(request):
+            # Before any other call nothing was noted, or the one with the answers came in between.
             await self.turns.awaited.forget(call.run_id)
 
     async def _advance(self, request: RunRequest, call: RunCall) -> RunOutcome:
@@ -221,6 +222,11 @@ def _call(ctx: WorkflowActivityContext, request: RunRequest) -> RunCall:
         given=_digest(request, in_one_order(request.input)),
         given_as_sent=_digest(request, request.input),
     )
+
+
+def _goes_on_with_a_run(request: RunRequest) -> bool:
+    """Whether a call brings answers, or nothing: an earlier call of its run may have asked something."""
+    return request.stage is None and request.input == NO_INPUT
 
 
 def _digest(request: RunRequest, given: Payload) -> str:

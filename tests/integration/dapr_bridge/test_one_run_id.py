@@ -7,26 +7,18 @@ import hashlib
 import json
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Annotated, Any, TypedDict, cast
-from uuid import uuid4
+from typing import Annotated, Any, TypedDict
 
 import pytest
-from dapr.ext.workflow import WorkflowActivityContext
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 
 from dapr_bridge import DaprSaver, Reference, Unit
-from dapr_bridge._activities import GraphActivities, LiveWork
-from dapr_bridge._alone import AloneAtWork
-from dapr_bridge._graph_runs import GraphRuns
-from dapr_bridge._graph_shape import GraphShape, fingerprint
 from dapr_bridge._payloads import encode_inline, in_one_order
-from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import RunCall, ThreadClaims
-from dapr_bridge._wire import RunOutcome, RunRequest
+from dapr_bridge._wire import RunOutcome
 from dapr_bridge.testing import Sidecar
+from tests.kit.graph_calls import GraphCalls, is_live
 from tests.kit.stores import SQLITE
 
 pytestmark = pytest.mark.anyio
@@ -38,33 +30,14 @@ class State(TypedDict, total=False):
     words: Annotated[list[str], operator.add]
 
 
-async def is_live(_: str) -> bool:
-    return True
+class Rig(GraphCalls):
+    """A graph that asks two questions of two nodes, the first when it may."""
 
+    def __init__(self, *, saver: DaprSaver, unit: Unit) -> None:
+        super().__init__(saver=saver, unit=unit, graph=self._build())
+        self.is_within, self.may_ask = asyncio.Event(), asyncio.Event()
 
-@dataclass(kw_only=True)
-class Rig:
-    """A graph that asks two questions of two nodes, on a thread of its own, and the workers that host it."""
-
-    saver: DaprSaver
-    unit: Unit
-    thread_id: str = field(default_factory=lambda: uuid4().hex)
-    calls: int = 0
-    is_within: asyncio.Event = field(default_factory=asyncio.Event)
-    may_ask: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def worker(self) -> GraphActivities:
-        graph = self._graph()
-        runs = GraphRuns(graph=graph.copy({"checkpointer": self.saver}), saver=self.saver, unit=self.unit)
-        return GraphActivities(
-            runs=runs,
-            live=LiveWork(),
-            turns=RunTurns(self.saver.store, is_live),
-            alone=AloneAtWork(leases=self.saver.leases),
-            shape=GraphShape(name="asks", runs=runs, fingerprint=fingerprint(graph)),
-        )
-
-    def _graph(self) -> Any:
+    def _build(self) -> Any:
         async def first(_: State) -> State:
             self.is_within.set()
             await self.may_ask.wait()
@@ -75,21 +48,6 @@ class Rig:
 
         graph = StateGraph(State).add_node("first", first).add_node("second", second)
         return graph.add_edge(START, "first").add_edge("first", "second").compile()
-
-    async def call(self, run_id: str, value: Any, *, worker: GraphActivities | None = None) -> RunOutcome:
-        """Make a call of its own, as another turn of a workflow does."""
-        self.calls += 1
-        request = RunRequest(
-            graph="asks",
-            thread_id=self.thread_id,
-            run_id=run_id,
-            asked_at=f"{self.calls:02}",
-            input=encode_inline(value, self.saver.serde, what="the input"),
-            config={},
-        )
-        delivery = SimpleNamespace(workflow_id="workflow", task_id=self.calls)
-        advance = (worker or self.worker()).advance()
-        return RunOutcome.from_json(await advance(cast("WorkflowActivityContext", delivery), request.to_json()))
 
 
 @pytest.fixture(params=["run", "task"])
