@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, cast
@@ -14,35 +13,21 @@ from typing import Any, Self, cast
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.pregel import Pregel
-from langgraph.runtime import RunControl
 from langgraph.types import All, StreamMode
 
 from dapr_bridge import _blocking
-from dapr_bridge._arrivals import Arrivals, nothing, until_end
-from dapr_bridge._call_arguments import (
-    LangGraphOptions,
-    checked_run_id,
-    plain_context,
-    refuse_others,
-    refuse_unknown,
-    thread_of,
-    wire_config,
-    wire_options,
-)
-from dapr_bridge._callbacks import Report, reported
-from dapr_bridge._draining import control_of
-from dapr_bridge._events import StreamRequest, decode_event
-from dapr_bridge._nesting import Nest, NestedEnd, context_around, nest_of, run_in_task
-from dapr_bridge._payloads import Payload, fits_inline
-from dapr_bridge._presenting import Presenter, Version, differ, presenter
+from dapr_bridge._call_arguments import LangGraphOptions, refuse_others, refuse_unknown
+from dapr_bridge._callbacks import reported
+from dapr_bridge._calls import Call, Calls
+from dapr_bridge._events import StreamRequest
+from dapr_bridge._presenting import Version, presenter
 from dapr_bridge._remote_run import RemoteRuns
 from dapr_bridge._subscription import EventSubscription
 from dapr_bridge._thread_reader import ThreadReader
-from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest
+from dapr_bridge._wire import IfBusy
 from dapr_bridge._workflows import Workflows
-from dapr_bridge.calling import GraphResult, to_result
+from dapr_bridge.calling import GraphResult
 from dapr_bridge.errors import BridgeError, CallRefusedError
-from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 
 _NO_STREAM = "this DurableGraph streams nothing: give it the name of a pub/sub component, events='message-pubsub'"
@@ -59,21 +44,6 @@ class _Connections:
         if self.subscription is not None:
             self.subscription.close()
         self.workflows.close()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Call:
-    """One call, ready to travel but for its input."""
-
-    config: RunnableConfig
-    thread_id: str
-    run_id: str
-    is_named: bool
-    options: Mapping[str, Any]
-    context: Any
-    stream: StreamRequest | None
-    nest: Nest | None
-    control: RunControl | None
 
 
 class DurableGraph(ThreadReader):
@@ -112,6 +82,7 @@ class DurableGraph(ThreadReader):
             subscription=EventSubscription(events, address=address) if events else None,
         )
         self._runs = RemoteRuns(self._hosted_name, self._shared.workflows, saver.store)
+        self._calls = Calls(self._hosted_name, runs=self._runs, saver=saver, graph=self._graph)
 
     # ----- runs ---------------------------------------------------------------------------------------------------
 
@@ -173,9 +144,10 @@ class DurableGraph(ThreadReader):
         call = self._call(config, options, context=context, run_id=run_id, if_busy=if_busy, others=others)
         async with reported(call.config, name=self._hosted_name, given=input) as report:
             await report.begins(input, self._saver)
-            result = await (self._run_in_task(input, call) if call.nest else self._run(input, call))
+            run = self._calls.run_in_task if call.nest else self._calls.run
+            result = await run(input, call)
             output = presenter(self._original, version=version).output(
-                await self._value(result.output), result.interrupts
+                await self._calls.value(result.output), result.interrupts
             )
             await report.ends(result, self._graph, call.options)
             report.output = output
@@ -191,7 +163,7 @@ class DurableGraph(ThreadReader):
     ) -> GraphResult:
         """Run the graph and tell how the run ended; a large output is returned by reference."""
         call = self._call(config, LangGraphOptions(), context=None, run_id=run_id, if_busy=if_busy, others={})
-        return await self._run(input, call)
+        return await self._calls.run(input, call)
 
     async def astream(
         self,
@@ -248,13 +220,14 @@ class DurableGraph(ThreadReader):
         async with reported(call.config, name=self._hosted_name, given=input) as report:
             await report.begins(input, self._saver)
             await subscription.start()
-            async for chunk in self._streamed(input, call, subscription, shape, report):
+            async for chunk in self._calls.stream(input, call, subscription, shape, report):
                 yield chunk
 
     async def acancel(self, run_id: str, *, timeout: timedelta = timedelta(seconds=30)) -> bool:  # noqa: ASYNC109
         """Cancel a run, in whatever process it is; returns when it has ended.
 
         Its caller gets `RunCancelledError`, and its thread is free: a new call goes on from the last checkpoint.
+        A workflow of another app that waits for an answer to the run hears of it with the next one.
 
         Returns:
             Whether it was cancelled; False when it had ended.
@@ -298,8 +271,6 @@ class DurableGraph(ThreadReader):
     ) -> None:
         await self.aclose()
 
-    # ----- one call -----------------------------------------------------------------------------------------------
-
     def _call(
         self,
         config: RunnableConfig | None,
@@ -310,91 +281,16 @@ class DurableGraph(ThreadReader):
         if_busy: IfBusy | None,
         others: Mapping[str, Any],
         stream: StreamRequest | None = None,
-    ) -> _Call:
+    ) -> Call:
         refuse_others(others)
         refuse_unknown(config or {})
-        merged = self._merged(config)
-        nest = nest_of(merged)
-        named = run_id or (nest.run_id(self._hosted_name) if nest else merged.get("metadata", {}).get("run_id"))
-        return _Call(
-            config=nest.config if nest else merged,
-            thread_id=nest.thread_id if nest else thread_of(merged),
-            run_id=checked_run_id(str(named)) if named else f"{self._hosted_name}-{uuid.uuid4()}",
-            is_named=named is not None,
-            options=wire_options(options, if_busy=if_busy or self._if_busy),
-            context=plain_context(context_around() if nest and context is None else context),
+        return Call.of(
+            self._hosted_name,
+            self._merged(config),
+            options,
+            context=context,
+            run_id=run_id,
+            if_busy=if_busy or self._if_busy,
+            others=others,
             stream=stream,
-            nest=nest,
-            control=control_of(others, is_nested=nest is not None),
         )
-
-    async def _run(self, input: Any, call: _Call) -> GraphResult:  # noqa: A002 - LangGraph's name
-        request, _ = await self._begin(input, call)
-        return self._result(request, await self._runs.outcome(call.run_id, call.control))
-
-    async def _run_in_task(self, input: Any, call: _Call) -> GraphResult:  # noqa: A002 - LangGraph's name
-        async def run(given: Any, number: int) -> NestedEnd:
-            run_id = f"{call.run_id}-{number}"
-            request, is_begun = await self._begin(given, replace(call, run_id=run_id))
-            outcome = await self._runs.outcome(run_id, call.control)
-            return NestedEnd.of(lambda: self._result(request, outcome), is_old=not is_begun)
-
-        return await run_in_task(input, run)
-
-    async def _begin(self, input: Any, call: _Call) -> tuple[RunRequest, bool]:  # noqa: A002 - LangGraph's name
-        """Start a run, unless a run of its id is there; tells whether this call has started it."""
-        request = RunRequest(
-            graph=self._hosted_name,
-            thread_id=call.thread_id,
-            run_id=call.run_id,
-            asked_at="",
-            input=await self._payload(input, f"{call.run_id}/input"),
-            config=wire_config(call.config, call.thread_id),
-            stream=call.stream.to_json() if call.stream else None,
-            options=call.options,
-            context=None if call.context is None else await self._payload(call.context, f"{call.run_id}/context"),
-        )
-        if call.is_named and await self._runs.find(request, whatever=call.nest is not None):
-            return request, False
-        await self._runs.start(request, call.control)
-        return request, True
-
-    async def _streamed(
-        self,
-        input: Any,  # noqa: A002 - LangGraph's name
-        call: _Call,
-        subscription: EventSubscription,
-        shape: Presenter,
-        report: Report,
-    ) -> AsyncGenerator[Any, None]:
-        arrivals, values = Arrivals(), None
-        with subscription.follow(call.run_id) as inbox:
-            request, is_begun = await self._begin(input, call)
-            outcome = asyncio.ensure_future(self._runs.outcome(call.run_id, call.control))
-            try:
-                # A run that another call has begun streams to that call.
-                async for event in until_end(inbox, outcome, arrivals) if is_begun else nothing():
-                    payload = await decode_event(event, self._saver)
-                    if event.mode == "values" and not event.namespace:
-                        values = payload
-                    yield shape.event(event.namespace, event.mode, payload)
-                ended = await outcome
-            finally:
-                outcome.cancel()
-        result = self._result(request, ended)
-        await report.ends(result, self._graph, call.options)
-        has_all = is_begun and arrivals.has_all(ended.events)
-        if call.stream and "values" in call.stream.modes and not has_all and not result.interrupts:
-            output = await self._value(result.output)
-            if differ(output, values):
-                yield shape.event((), "values", output)
-
-    def _result(self, request: RunRequest, outcome: RunOutcome) -> GraphResult:
-        return to_result(request, outcome, self._saver.serde)
-
-    async def _value(self, output: Any) -> Any:
-        return await self._saver.aget_value(output) if isinstance(output, Reference) else output
-
-    async def _payload(self, value: Any, name: str) -> Payload:
-        inline = fits_inline(value, self._saver.serde)
-        return inline if inline is not None else dict((await self._saver.aput_value(name, value)).to_json())
