@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from dapr.ext.workflow import WorkflowRuntime
 from dapr.ext.workflow.logger import LoggerOptions
@@ -19,6 +17,7 @@ from langgraph.store.base import BaseStore
 from dapr_bridge import _names
 from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork
+from dapr_bridge._contexts import AsyncRunning
 from dapr_bridge._events import EventBus
 from dapr_bridge._graph_runs import GraphRuns, KeepCheckpoints, Unit
 from dapr_bridge._graph_shape import GraphShape, fingerprint
@@ -32,7 +31,7 @@ from dapr_bridge.saver import DaprSaver
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
-class GraphWorker:
+class GraphWorker(AsyncRunning):
     """Serves the graphs of one app id, and one's own workflows beside them.
 
     A context manager, synchronous or asynchronous; inside it, Dapr delivers work to this process. All replicas of an
@@ -128,24 +127,6 @@ class GraphWorker:
         self._workflows.close()
         if self._bus:
             self._bus.close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.start)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await asyncio.to_thread(self.stop)
 
 
 def _check(name: str, graph: Pregel[Any, Any, Any, Any], *, unit: Unit) -> None:

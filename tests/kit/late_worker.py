@@ -6,15 +6,14 @@ import asyncio
 import functools
 import itertools
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from dapr.ext.workflow import WorkflowRuntime
 from dapr.ext.workflow.logger import LoggerOptions
 from langgraph.pregel import Pregel
 
 from dapr_bridge import DaprSaver, GraphWorker, Unit
+from dapr_bridge._contexts import Running
 
 Activity = Callable[..., Awaitable[Any]]
 
@@ -23,7 +22,7 @@ def _as_it_is(activity: Activity) -> Activity:
     return activity
 
 
-class LateWorker(AbstractContextManager["LateWorker"]):
+class LateWorker(Running):
     """A Dapr workflow runtime to which graphs are added while it runs.
 
     Each graph has a `GraphWorker` of its own, whose workflows and activities are served by this runtime. The SDK looks
@@ -87,15 +86,6 @@ class LateWorker(AbstractContextManager["LateWorker"]):
             return await activity(*arguments)
 
         return noting
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _registry(runtime: WorkflowRuntime) -> Any:
