@@ -13,7 +13,8 @@ from dapr_bridge import DaprSaver, DurableGraph
 from dapr_bridge.testing import ControlPlane, Process, Sidecar
 from tests.kit.client_worker import build_graphs
 from tests.kit.counter import FarEnd, far_end
-from tests.kit.stores import write_component, write_sqlite_store
+from tests.kit.serving import start_serving
+from tests.kit.sidecars import sqlite_sidecar
 
 
 @dataclass(kw_only=True)
@@ -34,7 +35,8 @@ class ClientRig:
             env={**self.sidecar.environment(), "FAR_END": self.far.url, **env},
         )
         self.workers.append(worker)
-        return worker.start().wait_for(lambda: "worker is ready" in worker.text(), what="the worker to be ready")
+        start_serving(worker)
+        return worker
 
     def client(self, name: str, **given: Any) -> DurableGraph:
         """Return a graph as a client sees it."""
@@ -45,9 +47,7 @@ class ClientRig:
 @contextmanager
 def client_rig(control_plane: ControlPlane, folder: Path) -> Iterator[ClientRig]:
     """Run a fresh sidecar with a SQLite store and an in-memory pub/sub, and one worker on it."""
-    write_sqlite_store(folder / "resources", "execution-state", folder / "execution.db", actors=True)
-    write_component(folder / "resources", "message-pubsub", "pubsub.in-memory")
-    sidecar = Sidecar("client", control_plane=control_plane, resources=folder / "resources", folder=folder)
+    sidecar = sqlite_sidecar("client", control_plane=control_plane, folder=folder, streams=True)
     with far_end() as far, sidecar, DaprSaver("execution-state", address=sidecar.address) as saver:
         rig = ClientRig(sidecar=sidecar, far=far, saver=saver, folder=folder)
         try:

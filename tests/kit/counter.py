@@ -8,8 +8,10 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TypeVar
+
+from tests.kit.http_serving import http_server
 
 
 class FarEnd:
@@ -67,16 +69,9 @@ def far_end(make: Callable[[str], Kind] = FarEnd) -> Iterator[Kind]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    counted = make(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with http_server(Handler) as url:
+        counted = make(url)
         yield counted
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def leave_mark(url: str, mark: str) -> None:

@@ -11,8 +11,10 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.kit.http_serving import http_server
 
 Query = tuple[str, str]
 """A query's category and text."""
@@ -147,18 +149,12 @@ def knowledge_gate() -> Iterator[KnowledgeGate]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    gate = KnowledgeGate(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield gate
-    finally:
-        gate.release()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with http_server(Handler) as url:
+        gate = KnowledgeGate(url)
+        try:
+            yield gate
+        finally:
+            gate.release()
 
 
 def _query_in(body: bytes) -> Query | None:

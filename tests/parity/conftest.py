@@ -11,7 +11,7 @@ from hypothesis import settings
 from dapr_bridge import DaprSaver, _workflow
 from dapr_bridge.testing import ControlPlane, Sidecar
 from tests.kit.late_worker import LateWorker
-from tests.kit.stores import write_component, write_sqlite_store
+from tests.kit.sidecars import sqlite_sidecar
 from tests.parity.hosting import UNITS, HostedShapes, LateHost, collect_event_loops
 from tests.parity.shapes import SHAPES
 
@@ -37,9 +37,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def parity_sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """A daprd with the SQLite store `parity`."""
     folder = tmp_path_factory.mktemp("parity")
-    write_sqlite_store(folder / "resources", "parity", folder / "parity.db", actors=True)
-    write_component(folder / "resources", "message-pubsub", "pubsub.in-memory")
-    with Sidecar("parity", control_plane=control_plane, resources=folder / "resources", folder=folder) as daprd:
+    with sqlite_sidecar("parity", control_plane=control_plane, folder=folder, store="parity", streams=True) as daprd:
         yield daprd
 
 
@@ -47,8 +45,7 @@ def parity_sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPat
 def late_sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """A daprd of its own for graphs that are hosted late: all workers of one app must know the same names."""
     folder = tmp_path_factory.mktemp("late")
-    write_sqlite_store(folder / "resources", "parity", folder / "parity.db", actors=True)
-    with Sidecar("late", control_plane=control_plane, resources=folder / "resources", folder=folder) as daprd:
+    with sqlite_sidecar("late", control_plane=control_plane, folder=folder, store="parity") as daprd:
         yield daprd
 
 

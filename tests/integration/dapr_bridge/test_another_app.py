@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from dapr.ext.workflow import DaprWorkflowClient, WorkflowState
+from dapr.ext.workflow import DaprWorkflowClient
 
 from dapr_bridge import BridgeError, DaprSaver, DurableGraph
 from dapr_bridge.testing import ControlPlane, Process, Sidecar
 from tests.kit.counter import FarEnd, far_end
 from tests.kit.other_app_worker import EVENT, HOST_APP
-from tests.kit.stores import write_sqlite_store
+from tests.kit.serving import serving
+from tests.kit.sidecars import output_of, sqlite_sidecar, workflow_client
 
 
 @dataclass(kw_only=True)
@@ -42,10 +41,7 @@ class Apps:
         self.client.raise_workflow_event(instance, EVENT, data=data)
 
     def output(self, instance: str) -> Any:
-        state: WorkflowState | None = self.client.wait_for_workflow_completion(instance, timeout_in_seconds=60)
-        assert state is not None
-        assert state.runtime_status.name == "COMPLETED", state.failure_details
-        return json.loads(state.serialized_output)
+        return output_of(self.client, instance)
 
     async def cancel(self, run_id: str) -> bool:
         async with DurableGraph("asks", saver=self.saver, address=self.host.address, events=None) as graph:
@@ -56,16 +52,11 @@ class Apps:
 def apps(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apps]:
     """Two apps on one state store."""
     folder = tmp_path_factory.mktemp("apps")
-    write_sqlite_store(folder / "resources", "execution-state", folder / "execution.db", actors=True)
-    caller, host = (
-        Sidecar(name, control_plane=control_plane, resources=folder / "resources", folder=folder)
-        for name in ("caller", HOST_APP)
-    )
+    caller, host = (sqlite_sidecar(name, control_plane=control_plane, folder=folder) for name in ("caller", HOST_APP))
     with far_end() as far, caller, host, DaprSaver("execution-state", address=host.address) as saver:
         env = {"FAR_END": far.url, "CALLER": caller.address, "HOST": host.address}
         worker = Process([sys.executable, "-m", "tests.kit.other_app_worker"], log=folder / "worker.log", env=env)
-        with worker, closing(DaprWorkflowClient(host="127.0.0.1", port=str(caller.grpc_port))) as client:
-            worker.wait_for(lambda: "worker is ready" in worker.text(), what="the worker to be ready", seconds=90)
+        with serving(worker), workflow_client(caller) as client:
             yield Apps(host=host, saver=saver, client=client, far=far)
 
 

@@ -55,6 +55,12 @@ def saver(stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
         yield opened
 
 
+def waiting(unit: Unit, saver: DaprSaver, *, asks: bool) -> tuple[GraphCalls, AwaitedEvents, str]:
+    """A graph whose workflow would wait for an event, what is noted of such, and the name of its run."""
+    calls = GraphCalls(saver=saver, unit=unit, graph=build(unit, asks=asks), options=OPTIONS)
+    return calls, AwaitedEvents(saver.store), f"{calls.thread_id}/run"
+
+
 in_both_units = pytest.mark.parametrize("unit", ["run", "task"])
 
 
@@ -77,9 +83,7 @@ async def test_a_run_that_asks_nothing_writes_no_more_because_its_workflow_would
 
 @in_both_units
 async def test_a_run_that_waits_is_known_until_it_has_its_answer(unit: Unit, saver: DaprSaver) -> None:
-    calls = GraphCalls(saver=saver, unit=unit, graph=build(unit, asks=True), options=OPTIONS)
-    events = AwaitedEvents(saver.store)
-    run_id = f"{calls.thread_id}/run"
+    calls, events, run_id = waiting(unit, saver, asks=True)
 
     asked = await calls.call(run_id, {"words": ["in"]})
     noted = await events.find(run_id)
@@ -96,9 +100,7 @@ async def test_a_run_that_waits_is_known_until_it_has_its_answer(unit: Unit, sav
 async def test_what_is_noted_goes_with_the_next_delivery_of_an_answer_whose_worker_died_first(
     unit: Unit, saver: DaprSaver
 ) -> None:
-    calls = GraphCalls(saver=saver, unit=unit, graph=build(unit, asks=True), options=OPTIONS)
-    events = AwaitedEvents(saver.store)
-    run_id = f"{calls.thread_id}/run"
+    calls, events, run_id = waiting(unit, saver, asks=True)
     asked = await calls.call(run_id, {"words": ["in"]})
     answers = {asked.interrupts[0]["id"]: "so"}
     number = calls.calls
@@ -117,9 +119,7 @@ async def test_what_is_noted_goes_with_the_next_delivery_of_an_answer_whose_work
 async def test_a_call_that_goes_on_without_an_answer_ends_what_an_earlier_one_has_noted(
     unit: Unit, saver: DaprSaver
 ) -> None:
-    calls = GraphCalls(saver=saver, unit=unit, graph=build(unit, asks=False), options=OPTIONS)
-    events = AwaitedEvents(saver.store)
-    run_id = f"{calls.thread_id}/run"
+    calls, events, run_id = waiting(unit, saver, asks=False)
     begun = await calls.to_end(await calls.call(run_id, {"words": ["in"]}))
     await events.note(run_id, AWAITED)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,8 @@ from dapr_bridge import DaprSaver, DurableGraph, GraphChangedError
 from dapr_bridge.testing import ControlPlane, Process, Sidecar, wait_until
 from tests.kit.changing_worker import build_graphs
 from tests.kit.counter import FarEnd, far_end
-from tests.kit.stores import write_sqlite_store
+from tests.kit.serving import start_serving
+from tests.kit.sidecars import output_of, sqlite_sidecar, workflow_client
 
 pytestmark = pytest.mark.anyio
 
@@ -44,9 +43,8 @@ class Rig:
         log = self.folder / f"worker-{len(self.workers)}.log"
         worker = Process([sys.executable, "-m", "tests.kit.changing_worker"], log=log, env=env)
         self.workers.append(worker)
-        return worker.start().wait_for(
-            lambda: "worker is ready" in worker.text(), what="the worker to be ready", seconds=90
-        )
+        start_serving(worker)
+        return worker
 
     def graph(self, name: str, release: str) -> DurableGraph:
         """Return a graph of a release as a client sees it."""
@@ -57,13 +55,12 @@ class Rig:
 @pytest.fixture(params=["run", "task"])
 def rig(control_plane: ControlPlane, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
     """A sidecar with a SQLite store, and a worker of the first release."""
-    write_sqlite_store(tmp_path / "resources", "execution-state", tmp_path / "execution.db", actors=True)
-    sidecar = Sidecar("changing", control_plane=control_plane, resources=tmp_path / "resources", folder=tmp_path)
+    sidecar = sqlite_sidecar("changing", control_plane=control_plane, folder=tmp_path)
     with (
         far_end() as far,
         sidecar,
         DaprSaver("execution-state", address=sidecar.address) as saver,
-        closing(DaprWorkflowClient(host="127.0.0.1", port=str(sidecar.grpc_port))) as client,
+        workflow_client(sidecar) as client,
     ):
         rig = Rig(sidecar=sidecar, far=far, saver=saver, client=client, folder=tmp_path, unit=request.param)
         try:
@@ -98,10 +95,8 @@ async def test_a_run_that_was_killed_stops_at_a_graph_without_its_next_node_and_
     await asyncio.to_thread(wait_until, lambda: _custom_status(rig) == "lacks", what="the run to say what is missing")
     mended = await asyncio.to_thread(rig.deploy, "mended")
     await asyncio.to_thread(rig.client.raise_workflow_event, "t", "mended")
-    state = await asyncio.to_thread(rig.client.wait_for_workflow_completion, "t", timeout_in_seconds=60)
+    ended = await asyncio.to_thread(output_of, rig.client, "t")
 
-    assert state is not None
-    ended = json.loads(state.serialized_output)
     assert ended["words"] == ["in", "first", "left", "right", "join", "last"]
     (message,) = ended["lacked"]
     assert message.startswith("the run has to go on with 'right', 'join:left+right:join', and graph 'fork'")

@@ -12,6 +12,7 @@ from dapr_bridge.testing import ControlPlane, Process, Sidecar
 from tests.kit.client_rig import on_thread
 from tests.kit.client_worker import build_graphs
 from tests.kit.counter import far_end
+from tests.kit.serving import serving
 from tests.kit.stores import redis_server, redis_server_is_installed, write_component, write_redis_store
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +33,7 @@ async def test_events_reach_a_client_at_another_sidecar(control_plane: ControlPl
         with near, there:
             env = {**there.environment(), "FAR_END": far.url}
             worker = Process([sys.executable, "-m", "tests.kit.client_worker"], log=tmp_path / "worker.log", env=env)
-            with worker, DaprSaver("execution-state", address=near.address) as saver:
-                worker.wait_for(lambda: "worker is ready" in worker.text(), what="the worker to be ready")
+            with serving(worker), DaprSaver("execution-state", address=near.address) as saver:
                 chain = build_graphs(far.url)["chain"]
                 async with DurableGraph(chain, name="chain", saver=saver, address=near.address) as durable:
                     stream = durable.astream({"words": ["in"]}, on_thread("t"), stream_mode=["updates", "custom"])

@@ -20,7 +20,7 @@ from dapr_bridge import DaprSaver, DurableGraph
 from dapr_bridge._draining import DrainMarks
 from dapr_bridge.testing import ControlPlane, Sidecar
 from tests.kit.late_worker import LateWorker
-from tests.kit.stores import write_component, write_sqlite_store
+from tests.kit.sidecars import sqlite_sidecar
 
 pytestmark = pytest.mark.anyio
 
@@ -72,9 +72,7 @@ def last(control: RunControl) -> Graph:
 def sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """A daprd with a SQLite store and a pub/sub."""
     folder: Path = tmp_path_factory.mktemp("drains")
-    write_sqlite_store(folder / "resources", "drains", folder / "drains.db", actors=True)
-    write_component(folder / "resources", "message-pubsub", "pubsub.in-memory")
-    with Sidecar("drains", control_plane=control_plane, resources=folder / "resources", folder=folder) as daprd:
+    with sqlite_sidecar("drains", control_plane=control_plane, folder=folder, store="drains", streams=True) as daprd:
         yield daprd
 
 

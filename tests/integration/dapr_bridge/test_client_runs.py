@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from dapr.ext.workflow import DaprWorkflowClient
 
 from dapr_bridge import BridgeError, CallRefusedError, DurableGraph, RunCancelledError, ThreadBusyError
 from dapr_bridge._workflows import Workflows
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
 from tests.kit.hasty_sidecar import hasty_sidecar
+from tests.kit.sidecars import output_of, workflow_client
 
 pytestmark = pytest.mark.anyio
 
@@ -201,17 +201,15 @@ async def test_who_holds_a_busy_thread_can_be_cancelled_by_the_id_in_the_error(r
 
 async def test_a_run_that_a_workflow_calls_can_be_cancelled_by_its_id(rig: ClientRig) -> None:
     rig.far.hold("two")
-    client = DaprWorkflowClient(host="127.0.0.1", port=str(rig.sidecar.grpc_port))
-    instance = await asyncio.to_thread(client.schedule_new_workflow, "calling", input="called")
-    await asyncio.to_thread(rig.far.wait_for, "two")
-    async with rig.client("chain") as durable:
-        was_cancelled = await durable.acancel("called/run")
-    ended = await asyncio.to_thread(client.wait_for_workflow_completion, instance, timeout_in_seconds=30)
-    client.close()
+    with workflow_client(rig.sidecar) as client:
+        instance = await asyncio.to_thread(client.schedule_new_workflow, "calling", input="called")
+        await asyncio.to_thread(rig.far.wait_for, "two")
+        async with rig.client("chain") as durable:
+            was_cancelled = await durable.acancel("called/run")
+        output = await asyncio.to_thread(output_of, client, instance)
 
     assert was_cancelled
-    assert ended is not None
-    assert ended.serialized_output == '"cancelled"'
+    assert output == "cancelled"
 
 
 async def test_who_watches_a_run_of_another_call_sees_its_end(rig: ClientRig) -> None:
@@ -251,10 +249,9 @@ async def test_a_caller_that_stops_waiting_leaves_the_run_alone(rig: ClientRig) 
 
 async def test_a_thread_whose_workflow_was_terminated_can_be_taken_over(rig: ClientRig) -> None:
     async with rig.client("chain") as durable, held_run(rig, durable, "taken", run_id="taken-1"):
-        client = DaprWorkflowClient(host="127.0.0.1", port=str(rig.sidecar.grpc_port))
-        await asyncio.to_thread(client.terminate_workflow, "taken-1")
-        await asyncio.to_thread(client.wait_for_workflow_completion, "taken-1", timeout_in_seconds=30)
-        client.close()
+        with workflow_client(rig.sidecar) as client:
+            await asyncio.to_thread(client.terminate_workflow, "taken-1")
+            await asyncio.to_thread(client.wait_for_workflow_completion, "taken-1", timeout_in_seconds=30)
         going_on = asyncio.create_task(durable.ainvoke(None, on_thread("taken")))
         await asyncio.to_thread(rig.far.wait_for, "two", times=2)
         # The first attempt is stopped where it stands: nothing of it comes when the far end answers at last.

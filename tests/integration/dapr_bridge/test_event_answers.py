@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from dapr.ext.workflow import DaprWorkflowClient, WorkflowState
+from dapr.ext.workflow import DaprWorkflowClient
 from langgraph.types import Interrupt
 
 from dapr_bridge import DaprSaver, DurableGraph
 from dapr_bridge.testing import ControlPlane, Process, Sidecar, wait_until
 from tests.kit.counter import FarEnd, far_end
-from tests.kit.stores import write_sqlite_store
+from tests.kit.serving import serving, start_serving
+from tests.kit.sidecars import output_of, sqlite_sidecar, workflow_client
 from tests.kit.waiting_worker import EVENT, build_inquiry
-
-# On a machine with much else to do, imports alone take long.
-_TO_START = 90
 
 
 @dataclass(kw_only=True)
@@ -36,12 +32,7 @@ class Rig:
     client: DaprWorkflowClient
 
     def start_worker(self) -> None:
-        already = self.worker.text().count("worker is ready")
-        self.worker.start().wait_for(
-            lambda: self.worker.text().count("worker is ready") > already,
-            what="the worker to be ready",
-            seconds=_TO_START,
-        )
+        start_serving(self.worker)
 
     def start(self, **given: Any) -> str:
         """Start a workflow that waits as told; returns its id, which is its thread's too."""
@@ -56,12 +47,16 @@ class Rig:
     def answer(self, instance: str, data: Any) -> None:
         self.client.raise_workflow_event(instance, EVENT, data=data)
 
+    def answer_all(self, instance: str) -> None:
+        """Answer the first questions together, then the one that follows."""
+        asked = self.questions(instance)
+        self.answer(instance, {asked["one?"]: "yes", asked["within?"]: "w"})
+        self.told(instance, SECOND)
+        self.answer(instance, "more")
+
     def outcome(self, instance: str) -> Any:
         """Wait for a workflow's end, and return what it returned."""
-        state: WorkflowState | None = self.client.wait_for_workflow_completion(instance, timeout_in_seconds=60)
-        assert state is not None
-        assert state.runtime_status.name == "COMPLETED", state.failure_details
-        return json.loads(state.serialized_output)
+        return output_of(self.client, instance)
 
     def questions(self, instance: str) -> dict[str, str]:
         """The ids of the questions that wait, by what they ask."""
@@ -86,15 +81,11 @@ def rig(
 ) -> Iterator[Rig]:
     """A sidecar with a SQLite store, and a worker of one unit."""
     folder = tmp_path_factory.mktemp("answers")
-    write_sqlite_store(folder / "resources", "execution-state", folder / "execution.db", actors=True)
-    sidecar = Sidecar("answers", control_plane=control_plane, resources=folder / "resources", folder=folder)
+    sidecar = sqlite_sidecar("answers", control_plane=control_plane, folder=folder)
     with far_end() as far, sidecar, DaprSaver("execution-state", address=sidecar.address) as saver:
         env = {**sidecar.environment(), "FAR_END": far.url, "UNIT": request.param}
         worker = Process([sys.executable, "-m", "tests.kit.waiting_worker"], log=folder / "worker.log", env=env)
-        with worker, closing(DaprWorkflowClient(host="127.0.0.1", port=str(sidecar.grpc_port))) as client:
-            worker.wait_for(
-                lambda: "worker is ready" in worker.text(), what="the worker to be ready", seconds=_TO_START
-            )
+        with serving(worker), workflow_client(sidecar) as client:
             yield Rig(sidecar=sidecar, worker=worker, far=far, saver=saver, client=client)
 
 
@@ -112,11 +103,8 @@ def in_any_order(outcome: dict[str, Any]) -> dict[str, Any]:
 def test_questions_are_answered_together_and_the_next_one_without_its_id(rig: Rig) -> None:
     instance = rig.start()
     rig.told(instance, BOTH)
-    asked = rig.questions(instance)
 
-    rig.answer(instance, {asked["one?"]: "yes", asked["within?"]: "w"})
-    rig.told(instance, SECOND)
-    rig.answer(instance, "more")
+    rig.answer_all(instance)
 
     assert in_any_order(rig.outcome(instance)) == in_any_order(ENDED)
 
@@ -142,11 +130,8 @@ def test_questions_are_answered_one_after_the_other(rig: Rig) -> None:
 def test_a_run_as_a_child_workflow_ends_in_the_same_way(rig: Rig) -> None:
     instance = rig.start(as_child=True)
     rig.told(instance, BOTH)
-    asked = rig.questions(instance)
 
-    rig.answer(instance, {asked["one?"]: "yes", asked["within?"]: "w"})
-    rig.told(instance, SECOND)
-    rig.answer(instance, "more")
+    rig.answer_all(instance)
 
     assert in_any_order(rig.outcome(instance)) == in_any_order(ENDED)
     own, of_child = (

@@ -18,7 +18,8 @@ from dapr_bridge.testing import ControlPlane, Process, Sidecar, wait_until
 from tests.kit.client_rig import on_thread
 from tests.kit.counter import FarEnd, far_end
 from tests.kit.retention_worker import build_graphs
-from tests.kit.stores import write_sqlite_store
+from tests.kit.serving import start_serving
+from tests.kit.sidecars import sqlite_sidecar
 
 pytestmark = pytest.mark.anyio
 
@@ -49,17 +50,9 @@ class Rig:
 @pytest.fixture(scope="module")
 def rig(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("keep")
-    write_sqlite_store(folder / "resources", "execution-state", folder / "execution.db", actors=True)
-    sidecar = Sidecar("keep", control_plane=control_plane, resources=folder / "resources", folder=folder)
+    sidecar = sqlite_sidecar("keep", control_plane=control_plane, folder=folder)
     with far_end() as far, sidecar, DaprSaver("execution-state", address=sidecar.address) as saver:
         yield Rig(sidecar=sidecar, saver=saver, far=far, folder=folder)
-
-
-def start(worker: Process) -> None:
-    already = worker.text().count("worker is ready")
-    worker.start().wait_for(
-        lambda: worker.text().count("worker is ready") > already, what="the worker to be ready", seconds=90
-    )
 
 
 # Answers of the store: while the list of checkpoints gets shorter, and when documents are deleted.
@@ -68,7 +61,7 @@ async def test_a_run_whose_worker_dies_while_it_deletes_old_checkpoints_ends_wel
     thread, worker = f"t-{dies_after}", rig.worker(dies_after=dies_after)
     graph = build_graphs(rig.far.url)["chain"]
     rig.far.marks.clear()
-    start(worker)
+    start_serving(worker)
     with ExitStack() as ending:
         ending.callback(worker.stop)
         async with DurableGraph(
@@ -77,7 +70,7 @@ async def test_a_run_whose_worker_dies_while_it_deletes_old_checkpoints_ends_wel
             task = asyncio.create_task(chain.ainvoke({"words": ["in"]}, on_thread(thread)))
             await asyncio.to_thread(wait_until, lambda: not worker.is_running, what="the worker to die")
             midway = await chain.aget_state(on_thread(thread))
-            await asyncio.to_thread(start, worker)
+            await asyncio.to_thread(start_serving, worker)
             output = await task
             states = [state.values async for state in chain.aget_state_history(on_thread(thread))]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import time
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypedDict
 
@@ -17,10 +16,10 @@ from dapr_bridge._graph_runs import GraphRuns, KeepCheckpoints
 from dapr_bridge._payloads import encode_inline
 from dapr_bridge._wire import RunOutcome, RunRequest
 from dapr_bridge.saver.documents import Documents, Memory
-from dapr_bridge.saver.effects import Pause, Steps
 from dapr_bridge.saver.keeping import keep_last
 from dapr_bridge.saver.records import Codec
 from dapr_bridge.testing import Sidecar
+from tests.kit.cut_short import cut_short
 from tests.kit.growing_state import LARGE, State
 from tests.kit.stores import ALL_STORES, SQLITE
 
@@ -181,21 +180,6 @@ async def test_a_thread_that_is_not_there_is_no_error_and_none_is_made(
 async def test_to_keep_none_is_refused(sqlite_saver: DaprSaver) -> None:
     with pytest.raises(ValueError, match="at least 1 checkpoint, not 0; delete_thread deletes all"):
         await sqlite_saver.akeep_last("any", 0)
-
-
-def cut_short(steps: Steps[None], after: int) -> bool:
-    """Run steps up to a number of answers, as a process does that is killed then; tells whether it got so far."""
-    try:
-        for _ in range(after):
-            effect = next(steps)
-            if isinstance(effect, Pause):
-                time.sleep(effect.seconds)
-            else:
-                effect.exception()
-    except StopIteration:
-        return False
-    steps.close()
-    return True
 
 
 def test_cut_short_anywhere_the_thread_reads_as_before_or_after_and_the_next_time_finishes(

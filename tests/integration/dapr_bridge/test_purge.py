@@ -38,6 +38,7 @@ from tests.kit.client_rig import on_thread
 from tests.kit.counter import FarEnd, far_end
 from tests.kit.postgres import find_binaries, postgres
 from tests.kit.retention_worker import build_graphs
+from tests.kit.serving import start_serving
 from tests.kit.stores import (
     ALL_STORES,
     SQLITE,
@@ -158,7 +159,7 @@ def rig_on(store: str, control_plane: ControlPlane, folder: Path) -> Iterator[Ri
         env = {**sidecar.environment(), "FAR_END": far.url, "STORE": store}
         worker = Process([sys.executable, "-m", "tests.kit.retention_worker"], log=folder / "worker.log", env=env)
         stack.callback(worker.stop)
-        worker.start().wait_for(lambda: "worker is ready" in worker.text(), what="the worker to be ready", seconds=90)
+        start_serving(worker)
         yield Rig(sidecar=sidecar, saver=saver, far=far, folder=folder)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypedDict
@@ -16,10 +15,11 @@ from langgraph.graph.state import CompiledStateGraph
 
 from dapr_bridge import DaprSaver
 from dapr_bridge.saver.documents import Documents, Memory
-from dapr_bridge.saver.effects import Pause, Steps
+from dapr_bridge.saver.effects import Steps
 from dapr_bridge.saver.records import Codec
 from dapr_bridge.saver.removal import delete_for_runs, delete_thread, prune
 from dapr_bridge.testing import Sidecar
+from tests.kit.cut_short import cut_short
 from tests.kit.growing_state import LARGE, State
 from tests.kit.stores import ALL_STORES, SQLITE
 
@@ -219,21 +219,6 @@ def test_a_run_goes_on_while_its_thread_is_pruned_from_elsewhere(saver: DaprSave
     assert latest == ({"fixed": "kept", "count": 36, "words": words}, ())
     assert state == latest[0]
     assert len(pruned) > 1
-
-
-def cut_short(steps: Steps[None], after: int) -> bool:
-    """Run steps up to a number of answers, as a process does that is killed then; tells whether it got so far."""
-    try:
-        for _ in range(after):
-            effect = next(steps)
-            if isinstance(effect, Pause):
-                time.sleep(effect.seconds)
-            else:
-                effect.exception()
-    except StopIteration:
-        return False
-    steps.close()
-    return True
 
 
 def removals(name: str) -> dict[str, Callable[[Documents], Steps[None]]]:

@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from langgraph.types import Command
 from dapr_bridge import DaprSaver, DurableGraph, GraphFailedError
 from dapr_bridge.testing import ControlPlane, Process, Sidecar
 from tests.kit.counter import FarEnd, far_end
+from tests.kit.serving import start_serving
+from tests.kit.sidecars import sqlite_sidecar, workflow_client
 from tests.kit.spans import Recorder, Seen, read_spans, recorded
-from tests.kit.stores import write_sqlite_store
 from tests.kit.traced_worker import WIDTH, build_asking, build_failing, build_wide
 
 pytestmark = pytest.mark.anyio
@@ -42,13 +42,10 @@ class Rig:
 
     def start_workers(self, how_many: int) -> None:
         """Start so many more workers side by side, and wait until they are ready."""
-        started = [self._start_worker() for _ in range(how_many)]
-        for worker in started:
-            worker.wait_for(
-                lambda log=worker: "worker is ready" in log.text(), what="the worker to be ready", seconds=DEADLINE
-            )
+        started = [self._worker() for _ in range(how_many)]
+        start_serving(*started)
 
-    def _start_worker(self) -> Process:
+    def _worker(self) -> Process:
         number = len(self.workers)
         worker = Process(
             [sys.executable, "-m", "tests.kit.traced_worker"],
@@ -61,7 +58,7 @@ class Rig:
             },
         )
         self.workers.append(worker)
-        return worker.start()
+        return worker
 
     def client(self, name: str) -> DurableGraph:
         """Return a graph as this process sees it."""
@@ -93,8 +90,7 @@ class Rig:
 def rig(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, request: Any) -> Iterator[Rig]:
     """A fresh sidecar with a SQLite store, and two workers on it."""
     folder = tmp_path_factory.mktemp("tracing")
-    write_sqlite_store(folder / "resources", "execution-state", folder / "execution.db", actors=True)
-    sidecar = Sidecar("traced", control_plane=control_plane, resources=folder / "resources", folder=folder)
+    sidecar = sqlite_sidecar("traced", control_plane=control_plane, folder=folder)
     with (
         recorded() as here,
         far_end() as far,
@@ -112,8 +108,7 @@ def rig(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, r
 
 @pytest.fixture
 def workflows(rig: Rig) -> Iterator[DaprWorkflowClient]:
-    host, _, port = rig.sidecar.address.rpartition(":")
-    with closing(DaprWorkflowClient(host=host, port=port)) as client:
+    with workflow_client(rig.sidecar) as client:
         yield client
 
 

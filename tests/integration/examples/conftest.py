@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dapr_bridge.testing import ControlPlane, Sidecar
-from tests.kit.stores import write_component, write_sqlite_store
+from tests.kit.sidecars import sqlite_sidecar
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -19,9 +19,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 def sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """What `dapr run` would have started."""
     folder = tmp_path_factory.mktemp("examples")
-    write_sqlite_store(folder / "resources", "execution-state", folder / "state.db", actors=True)
-    write_component(folder / "resources", "message-pubsub", "pubsub.in-memory")
-    with Sidecar("examples", control_plane=control_plane, resources=folder / "resources", folder=folder) as sidecar:
+    with sqlite_sidecar("examples", control_plane=control_plane, folder=folder, streams=True) as sidecar:
         yield sidecar
 
 
