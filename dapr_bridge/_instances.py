@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from typing import Any, cast
 import grpc
 
 from dapr_bridge import _names
+from dapr_bridge._at_once import each_of
 from dapr_bridge._wire import RunRequest
 from dapr_bridge._workflows import ENDED, Workflows
 from dapr_bridge.errors import BridgeError
 from dapr_bridge.saver.sidecar import describe
-
-_READS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +26,7 @@ class Instance:
         id: its instance id.
         ended_at: when it ended; None while it goes on.
         events: how long its history is.
+        size: how many bytes its events have.
         threads: the LangGraph threads of the graphs that it ran here, as far as its history tells.
         runs: the ids of their runs.
         leases: names of the leases under which their work may have been done.
@@ -37,6 +36,7 @@ class Instance:
     id: str
     ended_at: datetime | None = None
     events: int = 0
+    size: int = 0
     threads: frozenset[str] = frozenset()
     runs: frozenset[str] = frozenset()
     leases: frozenset[str] = frozenset()
@@ -57,14 +57,8 @@ async def read_instances(workflows: Workflows) -> list[Instance]:
     Raises:
         BridgeError: Dapr does not list them, or no worker is there to read them.
     """
-    at_once = asyncio.Semaphore(_READS_AT_ONCE)
-
-    async def read(instance_id: str) -> Instance | None:
-        async with at_once:
-            return await _read(workflows, instance_id)
-
     try:
-        found = await asyncio.gather(*(read(each) for each in await workflows.instance_ids()))
+        found = await each_of(await workflows.instance_ids(), lambda each: _read(workflows, each))
     except NotImplementedError as error:
         raise BridgeError(f"{error} Threads can be deleted by name.") from error
     except grpc.RpcError as error:
@@ -95,6 +89,7 @@ def instance_of(instance_id: str, events: Sequence[Any], *, ended_at: datetime |
         id=instance_id,
         ended_at=ended_at,
         events=len(events),
+        size=sum(event.ByteSize() for event in events),
         threads=frozenset(each.thread_id for _, each in requests),
         runs=runs,
         leases=runs | {f"{run}/{task}" for run, task in tasks},

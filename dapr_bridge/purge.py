@@ -79,7 +79,8 @@ def _lines(report: PurgeReport) -> Iterator[str]:
     yield (
         f"{verb}: {_count(len(report.threads), 'thread')} with {_count(checkpoints, 'checkpoint')}, "
         f"{_count(len(report.workflows), 'workflow history', 'workflow histories')} with "
-        f"{_count(report.events, 'event')}, {_count(report.values, 'value')} by reference"
+        f"{_count(report.events, 'event')} of {report.event_bytes / 1000:,.1f} kB, "
+        f"{_count(report.values, 'value')} by reference"
     )
     for reason, number in sorted(Counter(report.kept.values()).items()):
         yield f"kept: {_count(number, 'thread')}, {reason}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from dapr_bridge._at_once import each_of
 from dapr_bridge._expiry import (
     Reason,
     by_thread,
@@ -30,6 +31,9 @@ _RUN_ID = "dapr_bridge:purge"
 """Has a thread while it is deleted; one that was cut short is busy until the next purge has finished it."""
 
 _LEASE = timedelta(seconds=30)
+
+Judge = Callable[[str, Standing], Awaitable[Reason | None]]
+"""Tells why a thread is kept that stands so, if it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,7 @@ class PurgeReport:
         threads: the threads, those that ended first first.
         workflows: instance ids of the workflows whose histories go.
         events: how many events these have.
+        event_bytes: how many bytes these events have; of threads and values it is not known without reading them.
         values: how many values, that travelled by reference, go with them.
         kept: the threads that stay, each with the reason: `going on`, `waiting`, `recent`, `not found`.
     """
@@ -64,6 +69,7 @@ class PurgeReport:
     threads: Sequence[PurgedThread] = ()
     workflows: Sequence[str] = ()
     events: int = 0
+    event_bytes: int = 0
     values: int = 0
     kept: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -125,50 +131,50 @@ class _Purge:
 
     async def plan_by_age(self, before: datetime) -> _Plan:
         """Find the threads that nobody has used since a time."""
-        kept: dict[str, str] = {}
-        going: dict[str, Standing] = {}
-        for thread_id, workflows in self._by_thread.items():
-            standing = await self._saver.astanding(thread_id)
-            reason = None
-            if not _is_half_gone(standing):
-                reason = judge_by_workflows(workflows, before=before) or await self._held(standing)
-                reason = reason or judge_by_standing(standing, before=before)
-            if reason is not None:
-                kept[thread_id] = reason
-            else:
-                going[thread_id] = standing
-        return self._plan(going, kept, before=before)
+
+        async def judge(thread_id: str, standing: Standing) -> Reason | None:
+            by_workflows = judge_by_workflows(self._by_thread[thread_id], before=before)
+            return by_workflows or await self._held(standing) or judge_by_standing(standing, before=before)
+
+        return await self._judged(self._by_thread, judge, before=before)
 
     async def plan_by_name(self, threads: Sequence[str]) -> _Plan:
         """Find the threads that somebody wants to be gone."""
-        kept: dict[str, str] = {}
-        going: dict[str, Standing] = {}
-        for thread_id in dict.fromkeys(threads):
-            standing = await self._saver.astanding(thread_id)
-            reason = None if _is_half_gone(standing) else await self._held(standing)
-            if reason is None and not standing.exists and thread_id not in self._by_thread:
-                reason = Reason.UNKNOWN
-            if reason is not None:
-                kept[thread_id] = reason
-            else:
-                going[thread_id] = standing
-        return self._plan(going, kept, before=None)
+
+        async def judge(thread_id: str, standing: Standing) -> Reason | None:
+            is_known = standing.exists or thread_id in self._by_thread
+            return await self._held(standing) if is_known else Reason.UNKNOWN
+
+        return await self._judged(dict.fromkeys(threads), judge, before=None)
 
     async def carry_out(self, plan: _Plan) -> PurgeReport:
         """Delete what was planned, but for threads that have changed since; a purge cut short is finished by the next.
 
         Workflows go last: by these, what is left of their threads is found again.
         """
-        kept = dict(plan.report.kept)
-        for thread_id, standing in plan.standings.items():
-            if standing.exists and not await self._delete(thread_id, standing):
-                kept[thread_id] = Reason.LIVE
+        stored = [each for each, standing in plan.standings.items() if standing.exists]
+        are_gone = await each_of(stored, lambda each: self._delete(each, plan.standings[each]))
+        used = [each for each, is_gone in zip(stored, are_gone, strict=True) if not is_gone]
+        kept = {**plan.report.kept, **dict.fromkeys(used, Reason.LIVE)}
         left = {each: standing for each, standing in plan.standings.items() if each not in kept}
         done = self._plan(left, kept, before=plan.before)
         await self._delete_runs(done.workflows)
-        gone = {each.id for each in done.workflows if await self._workflows.purge(each.id)}
-        workflows = [each for each in done.report.workflows if each in gone]
+        are_gone = await each_of(done.report.workflows, self._workflows.purge)
+        workflows = [each for each, is_gone in zip(done.report.workflows, are_gone, strict=True) if is_gone]
         return replace(done.report, is_dry_run=False, workflows=workflows)
+
+    async def _judged(self, threads: Iterable[str], judge: Judge, *, before: datetime | None) -> _Plan:
+        """Plan to delete those of some threads that there is no reason to keep, and those that are half gone."""
+
+        async def look_at(thread_id: str) -> tuple[Standing, Reason | None]:
+            standing = await self._saver.astanding(thread_id)
+            return standing, None if _is_half_gone(standing) else await judge(thread_id, standing)
+
+        ids = list(threads)
+        judged = dict(zip(ids, await each_of(ids, look_at), strict=True))
+        kept: dict[str, str] = {each: reason for each, (_, reason) in judged.items() if reason is not None}
+        going = {each: standing for each, (standing, reason) in judged.items() if reason is None}
+        return self._plan(going, kept, before=before)
 
     # ----- one thread ---------------------------------------------------------------------------------------------
 
@@ -206,6 +212,7 @@ class _Purge:
             threads=sorted(threads, key=lambda each: (str(each.ended_at or ""), each.thread_id)),
             workflows=[each.id for each in workflows],
             events=sum(each.events for each in workflows),
+            event_bytes=sum(each.size for each in workflows),
             values=len(referred.intersection(values_of(workflows, self._instances))),
             kept=kept,
         )

@@ -115,10 +115,9 @@ def test_a_history_tells_of_the_runs_of_its_activities_and_children() -> None:
 
 def test_what_another_language_has_left_in_a_history_is_passed_over() -> None:
     started = protos.ExecutionStartedEvent(name="theirs", input=StringValue(value="not JSON"))
+    event = protos.HistoryEvent(executionStarted=started)
 
-    assert instance_of("w", [protos.HistoryEvent(executionStarted=started)], ended_at=None) == Instance(
-        id="w", events=1
-    )
+    assert instance_of("w", [event], ended_at=None) == Instance(id="w", events=1, size=len(event.SerializeToString()))
 
 
 @pytest.mark.parametrize("age", ["30", "d", "-1d", "1.5h", "3y", "99999999999999d", ""])
