@@ -25,9 +25,10 @@ from dapr_bridge._callbacks import Report
 from dapr_bridge._draining import control_of
 from dapr_bridge._events import StreamRequest, decode_event
 from dapr_bridge._nesting import Nest, NestedEnd, context_around, nest_of, run_in_task
-from dapr_bridge._payloads import Payload, fits_inline
+from dapr_bridge._payloads import Payload
 from dapr_bridge._presenting import Presenter, differ
-from dapr_bridge._remote_run import RemoteRuns
+from dapr_bridge._remote_run import RemoteRuns, taken_run_id
+from dapr_bridge._run_values import RunValues
 from dapr_bridge._subscription import EventSubscription
 from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest
 from dapr_bridge.calling import GraphResult, to_result
@@ -85,6 +86,7 @@ class Calls:
         self, name: str, *, runs: RemoteRuns, saver: DaprSaver, graph: Pregel[Any, Any, Any, Any] | None
     ) -> None:
         self._name, self._runs, self._saver, self._graph = name, runs, saver, graph
+        self._values = RunValues(saver=saver)
 
     async def run(self, given: Any, call: Call) -> GraphResult:
         """Run the graph with an input, and tell how the run ended."""
@@ -139,11 +141,11 @@ class Calls:
             thread_id=call.thread_id,
             run_id=call.run_id,
             asked_at="",
-            input=await self._payload(given, f"{call.run_id}/input"),
+            input=await self._keep(given, call, "input"),
             config=wire_config(call.config, call.thread_id),
             stream=call.stream.to_json() if call.stream else None,
             options=call.options,
-            context=None if call.context is None else await self._payload(call.context, f"{call.run_id}/context"),
+            context=None if call.context is None else await self._keep(call.context, call, "context"),
         )
         if call.is_named and await self._runs.find(request, whatever=call.nest is not None):
             return request, False
@@ -153,6 +155,11 @@ class Calls:
     def _result(self, request: RunRequest, outcome: RunOutcome) -> GraphResult:
         return to_result(request, outcome, self._saver.serde)
 
-    async def _payload(self, value: Any, name: str) -> Payload:
-        inline = fits_inline(value, self._saver.serde)
-        return inline if inline is not None else dict((await self._saver.aput_value(name, value)).to_json())
+    async def _keep(self, value: Any, call: Call, what: str) -> Payload:
+        """Make a value fit for history, in which a run id given twice shows only the name of a large one."""
+        name = f"{call.run_id}/{what}"
+        kept = await self._values.keep(value, name)
+        is_one_run = call.is_named and call.nest is None and "reference" in kept
+        if is_one_run and not await self._values.is_kept(value, name):
+            raise taken_run_id(call.run_id, what)
+        return kept

@@ -116,10 +116,12 @@ class RemoteRuns:
         record, wanted = json.loads(state.serialized_input), json.loads(json.dumps(request.to_json()))
         for name in _SAME:
             if _comparable(record.get(name)) != _comparable(wanted.get(name)):
-                raise CallRefusedError(
-                    f"run id {request.run_id!r} is taken by a run with another {name.replace('_id', '')}: "
-                    "give each run an id of its own"
-                )
+                raise taken_run_id(request.run_id or "", name.replace("_id", ""))
+
+
+def taken_run_id(run_id: str, what: str) -> CallRefusedError:
+    """Return the error for a run id that is given again for something else."""
+    return CallRefusedError(f"run id {run_id!r} is taken by a run with another {what}: give each run an id of its own")
 
 
 def _comparable(value: Any) -> Any:

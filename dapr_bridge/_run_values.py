@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dapr_bridge._payloads import Payload, decode_kept, fits_inline
+from dapr_bridge._presenting import differ
 from dapr_bridge.errors import CallRefusedError, ValueNotFoundError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
+from dapr_bridge.saver.effects import arun
+from dapr_bridge.saver.keys import payload_key
+from dapr_bridge.saver.records import Codec
 
 
 class GivenReferenceError(CallRefusedError):
@@ -42,3 +46,12 @@ class RunValues:
         """Make a value fit for history: itself, or a reference to where it is saved under a name."""
         inline = fits_inline(value, self.saver.serde)
         return inline if inline is not None else dict((await self.saver.aput_value(name, value)).to_json())
+
+    async def is_kept(self, value: Any, name: str) -> bool:
+        """Whether what is saved under a name is this value, and not one that somebody else has saved before."""
+        key, codec = payload_key(name), Codec(self.saver.serde)
+        mine, found = codec.dump(value, what=name), await arun(self.saver.store.read([key]))
+        if key not in found or found[key].data == mine:
+            return True
+        # An equal set may have been walked in another order.
+        return not differ(codec.load(found[key].data), codec.load(mine))

@@ -133,6 +133,19 @@ async def test_a_run_id_given_twice_with_equal_sets_is_one_run(rig: ClientRig) -
     assert ends == [{"words": [first, "one", "two", "three"]}] * 2
 
 
+async def test_a_run_id_given_twice_with_a_large_input_is_one_run_only_if_they_are_equal(rig: ClientRig) -> None:
+    # Too large for a history, which holds its name.
+    large, numbers = "x" * 20_000, ({0, 8}, {8, 0})
+    async with rig.client("chain") as durable:
+        ends = [
+            await durable.ainvoke({"words": [large, each]}, on_thread("large"), run_id="large-1") for each in numbers
+        ]
+        with pytest.raises(CallRefusedError, match="'large-1' is taken by a run with another input"):
+            await durable.ainvoke({"words": [large, {0}]}, on_thread("large"), run_id="large-1")
+
+    assert ends == [{"words": [large, {0, 8}, "one", "two", "three"]}] * 2
+
+
 async def test_a_run_id_for_something_else_is_refused(rig: ClientRig) -> None:
     async with rig.client("chain") as durable:
         await durable.ainvoke({"words": ["in"]}, on_thread("else"), run_id="else-1")
