@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from dapr.ext.workflow import WorkflowRuntime
 from dapr.ext.workflow.logger import LoggerOptions
@@ -69,7 +69,7 @@ class GraphWorker(AsyncRunning):
     ) -> None:
         mend_sync_durability()
         keeps = _keeps(graphs, keep_checkpoints)
-        self._units: Mapping[str, Unit] = unit if isinstance(unit, Mapping) else dict.fromkeys(graphs, unit)
+        self._units = _units(graphs, unit)
         for name, graph in graphs.items():
             _check(name, graph, unit=self.unit(name))
         host, _, port = (address or "").rpartition(":")
@@ -146,15 +146,22 @@ def _check(name: str, graph: Pregel[Any, Any, Any, Any], *, unit: Unit) -> None:
         )
 
 
+def _units(graphs: Collection[str], given: Unit | Mapping[str, Unit]) -> Mapping[str, Unit]:
+    """Return each graph's unit, refusing what is none."""
+    by_name: Mapping[str, Unit] = given if isinstance(given, Mapping) else dict.fromkeys(graphs, given)
+    _check_hosted(graphs, by_name, option="unit")
+    for name, unit in by_name.items():
+        if unit not in get_args(Unit):
+            raise GraphRefusedError(f"graph {name!r}: unit={unit!r} is unknown; there are 'run' and 'task'")
+    return by_name
+
+
 def _keeps(
     graphs: Collection[str], given: KeepCheckpoints | Mapping[str, KeepCheckpoints]
 ) -> Mapping[str, KeepCheckpoints]:
     """Return what each graph keeps, refusing what is no number of checkpoints."""
     by_name: Mapping[str, KeepCheckpoints] = given if isinstance(given, Mapping) else dict.fromkeys(graphs, given)
-    unknown = sorted(by_name.keys() - set(graphs))
-    if unknown:
-        hosted = ", ".join(repr(each) for each in sorted(graphs)) or "none"
-        raise GraphRefusedError(f"keep_checkpoints names graph {unknown[0]!r}; this worker has {hosted}")
+    _check_hosted(graphs, by_name, option="keep_checkpoints")
     for name, keeps in by_name.items():
         is_count = isinstance(keeps, int) and not isinstance(keeps, bool) and keeps >= 1
         if keeps != "all" and not is_count:
@@ -163,6 +170,14 @@ def _keeps(
             )
     everything: KeepCheckpoints = "all"
     return {name: by_name.get(name, everything) for name in graphs}
+
+
+def _check_hosted(graphs: Collection[str], named: Collection[str], *, option: str) -> None:
+    """Refuse an option of a graph that is not there."""
+    unknown = sorted(set(named) - set(graphs))
+    if unknown:
+        hosted = ", ".join(repr(each) for each in sorted(graphs)) or "none"
+        raise GraphRefusedError(f"{option} names graph {unknown[0]!r}; this worker has {hosted}")
 
 
 def _bind(graph: Pregel[Any, Any, Any, Any], saver: DaprSaver, store: BaseStore | None) -> Pregel[Any, Any, Any, Any]:

@@ -29,6 +29,11 @@ def keeping(keeps: Any) -> GraphWorker:
     return GraphWorker(graphs={"triage": graph().compile()}, saver=saver, address="127.0.0.1:1", keep_checkpoints=keeps)
 
 
+def in_unit(unit: Any) -> GraphWorker:
+    saver = DaprSaver("store", address="127.0.0.1:1")
+    return GraphWorker(graphs={"triage": graph().compile()}, saver=saver, address="127.0.0.1:1", unit=unit)
+
+
 def worker(**graphs: Any) -> GraphWorker:
     return GraphWorker(graphs=graphs, saver=DaprSaver("store", address="127.0.0.1:1"), address="127.0.0.1:1")
 
@@ -54,6 +59,22 @@ def test_the_fingerprint_changes_with_the_shape_and_not_with_the_process() -> No
     prints = worker(one=graph().compile(), same=graph().compile(), longer=longer).fingerprints()
 
     assert prints["one"] == prints["same"] != prints["longer"]
+
+
+@pytest.mark.parametrize("unit", ["tasks", "", None, {"triage": "tasks"}])
+def test_a_unit_that_there_is_not_is_refused(unit: Any) -> None:
+    with pytest.raises(GraphRefusedError, match=r"'triage': unit=.* is unknown; there are 'run' and 'task'"):
+        in_unit(unit)
+
+
+def test_a_unit_for_a_graph_that_is_not_there_is_refused() -> None:
+    with pytest.raises(GraphRefusedError, match="unit names graph 'triaeg'; this worker has 'triage'"):
+        in_unit({"triaeg": "task"})
+
+
+@pytest.mark.parametrize(("unit", "meant"), [("task", "task"), ({"triage": "task"}, "task"), ({}, "run")])
+def test_a_graph_is_in_its_unit_or_in_run(unit: Any, meant: str) -> None:
+    assert in_unit(unit).unit("triage") == meant
 
 
 @pytest.mark.parametrize("keeps", [0, -1, True, 2.5, "last", None])
