@@ -22,7 +22,7 @@ from dapr.ext.workflow import DaprWorkflowClient
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 
-from dapr_bridge import DaprSaver, DurableGraph, GraphFailedError, GraphWorker, call_graph
+from dapr_bridge import DaprSaver, DaprStore, DurableGraph, GraphFailedError, GraphWorker, call_graph
 from dapr_bridge.testing import Sidecar, local_dapr
 from tests.parity.hosting import collect_event_loops
 
@@ -91,6 +91,7 @@ async def hosted(sidecar: Sidecar, **graphs: Any) -> AsyncIterator[dict[str, Any
         worker = GraphWorker(graphs=graphs, saver=saver, address=sidecar.address)
         names: dict[str, Any] = {
             "Command": Command,
+            "DaprStore": DaprStore,
             "GraphFailedError": GraphFailedError,
             "GraphWorker": GraphWorker,
             "call_graph": call_graph,
