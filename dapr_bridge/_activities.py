@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, TypeVar
 
 from dapr.ext.workflow import WorkflowActivityContext
@@ -81,6 +82,11 @@ class GraphActivities:
     turns: RunTurns
     alone: AloneAtWork
     shape: GraphShape
+
+    @cached_property
+    def _with_steps(self) -> frozenset[str]:
+        """The nodes that have supersteps of their own."""
+        return frozenset(name for name, _ in self.runs.graph.get_subgraphs())
 
     def advance(self) -> Activity:
         """Return the activity that goes on with a run, as far as its unit lets it."""
@@ -185,9 +191,12 @@ class GraphActivities:
         def work() -> Awaitable[TaskOutcome]:
             return self.runs.run_task(request, call.run_id, control=control)
 
+        def alone() -> Awaitable[TaskOutcome | None]:
+            return self.turns.watch(call, control, work, may_stop=request.task.node in self._with_steps)
+
         name = f"{call.run_id}/{request.task.id}"
         with running_task(request, call.run_id, unit=self.runs.unit) as span:
-            found = await _patiently(lambda: self.alone.do(name, lambda: self.turns.watch(call, control, work)), call)
+            found = await _patiently(lambda: self.alone.do(name, alone), call)
             outcome = found or TaskOutcome(status="cancelled")
             span.ended(outcome)
         return outcome

@@ -30,6 +30,10 @@ class DrainMarks:
         if control.drain_reason is not None:
             await arun(self._store.write([Write(drain_key(run_id), json.dumps(control.drain_reason).encode())]))
 
+    async def tell(self, run_id: str, control: RunControl) -> None:
+        """Tell a control what is wished of its run."""
+        heed(control, run_id, await arun(self._store.read([drain_key(run_id)])))
+
     async def exists(self, run_id: str) -> bool:
         """Tell whether such a wish still stands."""
         return bool(await arun(self._store.read([drain_key(run_id)])))

@@ -87,11 +87,21 @@ class RunTurns:
             await self._marks.remove(call.run_id)
         return is_cancelled
 
-    async def watch(self, call: RunCall, control: RunControl, work: Callable[[], Awaitable[T]]) -> T | None:
+    async def watch(
+        self, call: RunCall, control: RunControl, work: Callable[[], Awaitable[T]], *, may_stop: bool = False
+    ) -> T | None:
         """Do a part of a run whose turn it is; returns None when the run was stopped meanwhile.
 
         What the part has asked of its control is for the run as a whole.
+
+        Args:
+            call: the run's call.
+            control: what the part obeys.
+            work: the part.
+            may_stop: whether it may stop on its way; it may be delivered when the run was to be drained long ago.
         """
+        if may_stop:
+            await self._drains.tell(call.run_id, control)
         try:
             done = await self._watch.guard(call, control, work)
         except RunCancelledError:

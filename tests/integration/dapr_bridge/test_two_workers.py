@@ -16,12 +16,14 @@ from uuid import uuid4
 import pytest
 from dapr.ext.workflow import WorkflowActivityContext
 from langgraph.graph import START, StateGraph
+from langgraph.runtime import RunControl
 from langgraph.types import Send
 
 from dapr_bridge import DaprSaver, StaleWriterError, Unit
 from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork, LeaseLostError
 from dapr_bridge._cancellation import RunWatch
+from dapr_bridge._draining import DrainMarks
 from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._graph_shape import GraphShape, fingerprint
 from dapr_bridge._payloads import encode_inline
@@ -123,10 +125,13 @@ async def start(stores_sidecar: Sidecar) -> AsyncIterator[Start]:
 
 
 def worker(saver: DaprSaver, nodes: Nodes, *, unit: Unit, lease: timedelta | None) -> Worker:
+    return worker_of(saver, chain(nodes) if unit == "run" else fan(nodes), unit=unit, lease=lease)
+
+
+def worker_of(saver: DaprSaver, graph: Any, *, unit: Unit, lease: timedelta | None = None) -> Worker:
     async def is_live(_: str) -> bool:
         return True
 
-    graph = chain(nodes) if unit == "run" else fan(nodes)
     runs = GraphRuns(graph=graph.copy({"checkpointer": saver}), saver=saver, unit=unit)
     leases = WatchedLeases(saver)
     activities = GraphActivities(
@@ -224,6 +229,30 @@ async def test_a_worker_that_wakes_up_when_its_end_is_forgotten_does_not_begin_a
 
     assert RunOutcome.from_json(await overtaken).status == "cancelled"
     assert await history(two.first, request) == told
+
+
+async def test_a_task_that_is_delivered_late_stops_where_its_run_was_to_be_drained(start: Start) -> None:
+    two = await start(unit="task")
+    two.nodes.may_go_on.set()
+    request, wish = two.request(), RunControl()
+    inside = StateGraph(State).add_node("first", two.nodes.named("first")).add_node("then", two.nodes.named("then"))
+    graph = StateGraph(State).add_node("other", two.nodes.named("other"))
+    graph.add_node("inside", inside.add_edge(START, "first").add_edge("first", "then").compile())
+    late = worker_of(two.first.saver, graph.add_edge(START, "other").add_edge(START, "inside").compile(), unit="task")
+    plan = RunOutcome.from_json(await late.activities.advance()(delivery(request), request.to_json()))
+    order = TaskRequest(
+        run=replace(request, run_id=plan.run_id),
+        checkpoint_id=plan.checkpoint_id,
+        last_step=plan.last_step,
+        task=next(each for each in plan.tasks if each.node == "inside"),
+    )
+    wish.request_drain("the shift ends")
+    await DrainMarks(late.saver.store).note(plan.run_id, wish)
+
+    ended = await late.activities.run_node()(delivery(request), order.to_json())
+
+    assert ended["status"] == "stopped"
+    assert two.nodes.runs["then"] == 0
 
 
 async def test_with_a_lease_the_second_worker_waits_and_runs_nothing(start: Start) -> None:
