@@ -60,7 +60,10 @@ class RunTurns:
         control = control or RunControl()
         verdict = await self._claim(call, control, if_busy=if_busy)
         match verdict:
-            case Ended(outcome=outcome):
+            case Ended(outcome=outcome, goes_on=goes_on):
+                if not goes_on:
+                    # Whoever has ended it may have died before; a later call of the run would be drained at once.
+                    await self._drains.remove(call.run_id, control)
                 return outcome
             case Busy(run_id=holder):
                 return RunOutcome(status="busy", holder=holder)

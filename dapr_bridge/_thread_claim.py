@@ -86,9 +86,10 @@ class Busy:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """The very same call has ended before, or its run has, with a later one."""
+    """The very same call has ended, or its run has, with a later one; `goes_on` if the run has its thread again."""
 
     outcome: RunOutcome
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,7 +297,7 @@ def has_run(document: Document | None, run_id: str) -> bool:
 def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Verdict:
     end = claim.end_of(call)
     if end is not None:
-        return Ended(outcome=end)
+        return Ended(outcome=end, goes_on=claim.run_id == call.run_id)
     if is_cancelled:
         return Cancelled()
     is_other = call.brings_other_than(claim.input_of(call.run_id))

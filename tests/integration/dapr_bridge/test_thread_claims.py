@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from langgraph.runtime import RunControl
 
 from dapr_bridge import DaprSaver, StaleWriterError
+from dapr_bridge._draining import DrainMarks
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import Busy, Claimed, Ended, RunCall, ThreadClaims
 from dapr_bridge._wire import RunOutcome
@@ -191,3 +193,29 @@ async def test_a_later_call_of_a_run_is_told_where_the_earlier_one_has_ended(sav
     await claims.release(first, FINISHED)
 
     assert await claims.claim(second) == Claimed(attempt=1, stood_at=ENDS)
+
+
+@pytest.mark.parametrize("goes_on", [False, True], ids=["as its run stands still", "while its run goes on"])
+async def test_a_call_delivered_after_its_end_takes_back_the_wish_that_its_run_be_drained_unless_that_goes_on(
+    saver: DaprSaver, *, goes_on: bool
+) -> None:
+    turns, marks, wish = RunTurns(saver.store, is_live), DrainMarks(saver.store), RunControl()
+    wish.request_drain("the shift ends")
+    first, second = (call("r", thread=f"wish-{goes_on}", call_id=each) for each in ("first", "second"))
+    claims = ThreadClaims(saver.store, is_live)
+    await claims.claim(first)
+    # A worker that is killed here has not taken the wish back.
+    await claims.release(first, RunOutcome(status="drained", reason="the shift ends"))
+    await marks.note("r", wish)
+    if goes_on:
+        await claims.claim(second)
+
+    async def work(_: Claimed) -> RunOutcome:
+        return FINISHED
+
+    again, later = RunControl(), RunControl()
+    ended = await turns.take(first, work, control=again)
+    await turns.take(second, work, control=later)
+
+    assert ended.status == "drained"
+    assert later.drain_requested is goes_on
