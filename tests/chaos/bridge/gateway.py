@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +12,7 @@ import grpc
 
 from dapr_bridge._contexts import Running
 from tests.chaos.bridge.moments import Moments, Passage
-from tests.chaos.bridge.requests import subject_of
+from tests.chaos.bridge.requests import looks_at, subject_of
 
 _STREAMS = frozenset({"GetWorkItems"})
 _THREADS = 48
@@ -41,6 +42,7 @@ class Gateway(Running):
         self._streams: set[Any] = set()
         self._changed = threading.Condition()
         self._gives_work = True
+        self._looks: Counter[str] = Counter()
 
     def start(self) -> None:
         """Take requests."""
@@ -55,6 +57,11 @@ class Gateway(Running):
     def is_connected(self) -> bool:
         """Whether a worker is taking work through here."""
         return bool(self._streams)
+
+    def looks(self, kind: str) -> int:
+        """Return how often the worker has read a lease, or whether a run is to be drained."""
+        with self._changed:
+            return self._looks[kind]
 
     def cut_work(self) -> None:
         """Break the stream of work off, and let no other one come about: the worker is cut off, but for its saves."""
@@ -72,6 +79,8 @@ class Gateway(Running):
 
     def call(self, method: str, request: bytes, context: grpc.ServicerContext) -> bytes:
         """Pass one request on."""
+        with self._changed:
+            self._looks.update(looks_at(method, request))
         subject = subject_of(method, request)
         passage = self._moments.come_before(*subject) if subject else Passage(0)
         if passage.is_dropped:

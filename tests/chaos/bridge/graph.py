@@ -13,12 +13,16 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.config import get_config
 from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
 from langgraph.types import Send, interrupt
 
 from tests.kit.counter import leave_mark
 
 QUESTIONS = ("inner?", "outer?")
 """What the graph asks, both at once: from within the subgraph, and beside it."""
+
+DRAINS = "drains"
+"""In a run's config: which of the three Sends has the run drained."""
 
 _BULK = 20_000
 """More than what the saver keeps with the writes of other tasks: such a task has a document of its own."""
@@ -81,8 +85,10 @@ class _Nodes:
         stamped = await self._run("open")
         return {"left": stamped, "right": stamped}
 
-    async def work(self, sent: dict[str, int]) -> State:
+    async def work(self, sent: dict[str, int], runtime: Runtime) -> State:
         stamped = await self._run(f"work-{sent['number']}")
+        if runtime.control and get_config()["configurable"].get(DRAINS) == sent["number"]:
+            runtime.control.request_drain("a node has asked for it")
         bulk = [stamped[0] + " " * _BULK] if sent["number"] == 1 else []
         return {"left": stamped, "right": stamped, "bulk": bulk}
 

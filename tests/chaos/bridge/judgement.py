@@ -80,6 +80,10 @@ class Judge:
             mixed=tuple(_mixtures(values)),
         )
 
+    def task_ids(self, saver: DaprSaver, thread_id: str) -> frozenset[str]:
+        """Return the ids of all tasks that a run has had."""
+        return asyncio.run(_task_ids(build_graph("", "judge").copy({"checkpointer": saver}), _on(thread_id)))
+
     def _differences(self, history: Sequence[_Checkpoint]) -> Iterator[str]:
         if history == self.wanted:
             return
@@ -138,6 +142,10 @@ async def _history(graph: Any, config: RunnableConfig) -> list[_Checkpoint]:
         (each.metadata["step"], tuple(sorted(each.next)), dict(each.values))
         async for each in graph.aget_state_history(config)
     ]
+
+
+async def _task_ids(graph: Any, config: RunnableConfig) -> frozenset[str]:
+    return frozenset([task.id async for each in graph.aget_state_history(config) for task in each.tasks])
 
 
 def _unstamped(value: Any) -> Any:

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from dapr_bridge.testing import find_runtime
-from tests.chaos.bridge.trial import Outcome
+from tests.chaos.bridge.leases import TTL
+from tests.chaos.bridge.trial import Chapter, Outcome
 
 _INTRODUCTION = """# Chaos
 
@@ -45,6 +46,28 @@ request of a killed worker arrives when its successor has ended the run. Workers
 task, and what is saved first counts.
 """
 
+_LEASES = f"""## Workers with leases
+
+With `GraphWorker(lease=timedelta(seconds={TTL.total_seconds():g}))`. *Before lease taken* is a worker's wish for a
+lease on its way to the store, of a run or, in unit `task`, of a task in a fan-out; *renewed* is its sign of life,
+*released* the end. *While another waits*: the worker that holds the lease stands in a node and is cut off from its
+work, which Dapr gives to a second one; that one finds the lease held and looks again and again, while one of them,
+daprd or the store is killed, the holder is stopped for longer than its lease lasts, or goes on. Beyond what is wrong
+everywhere, it is wrong that a lease is left when the run has ended, and a node is repeated when the second worker has
+run it beside the first. A lease that cannot be given back in its time to live, because daprd or the store is away, is
+left to the purge.
+"""
+
+_DRAINS = """## Runs that are drained
+
+A client has its run drained (`ainvoke(..., control=RunControl())`) in a lone node, in a fan-out, or in a subgraph, goes
+on with `ainvoke(None, ...)` and answers what is asked. *Drain wish* is the wish on its way to the store, *drained
+outcome* how the run has ended for the next who asks, *drain wish removed* what the worker does after that; *resumed* is
+the call that goes on. It is wrong that the call does not end as drained, that a node of a later superstep has run, or
+that a wish is left. *Drained by a node* is a run whose node asks for it (`runtime.control`) and whose workflow goes on
+under the same run id; a wish that dies with its worker before it is saved is none.
+"""
+
 _LOST_TURNS = """## Turns that are lost
 
 Dapr 1.18 starts what a workflow's turn has asked for before it saves the turn: when daprd, the scheduler or the store
@@ -52,6 +75,16 @@ dies in between, the turn is done again by another clock. Both turns ask for one
 as `f"{ctx.instance_id}/triage"`, or by the one that an activity has given it, whose result was saved before the turn
 that begins the run. The workflow of the runs above names its runs; `test_lost_turn.py` loses turns of both kinds.
 """
+
+
+_CHAPTERS: Sequence[tuple[Chapter, str, str]] = (
+    ("kills", "## One kill in a run\n", "kills"),
+    ("pairs", "## Two kills in a run\n", "kills"),
+    ("rivals", _SCENES, "runs"),
+    ("leases", _LEASES, "runs"),
+    ("drains", _DRAINS, "runs"),
+)
+"""The parts of the report, and what their tables count."""
 
 
 @dataclass
@@ -82,14 +115,10 @@ class _Row:
 def write_report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
     """Return the document."""
     told = [each for each in outcomes if each.has_come]
-    single = [each for each in told if each.kills and len(each.trial.blows) == 1]
-    pairs = [each for each in told if len(each.trial.blows) > 1]
-    scenes = [each for each in told if not each.trial.blows]
+    of = {chapter: [each for each in told if each.trial.chapter == chapter] for chapter, _, _ in _CHAPTERS}
     parts = [
         [_INTRODUCTION, _where(seed, seconds), "", _totals(outcomes), ""],
-        ["## One kill in a run", "", *_table(single), ""] if single else [],
-        ["## Two kills in a run", "", *_table(pairs), ""] if pairs else [],
-        [_SCENES, *_table(scenes, count="runs"), ""] if scenes else [],
+        *([text, *_table(of[chapter], count=count), ""] for chapter, text, count in _CHAPTERS if of[chapter]),
         _failures(outcomes),
         [_LOST_TURNS],
     ]

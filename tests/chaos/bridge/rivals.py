@@ -16,7 +16,7 @@ from dapr_bridge import Unit
 from tests.chaos.bridge.judgement import Evidence, Judge, saved_names
 from tests.chaos.bridge.moments import NODE, Hold, Moment
 from tests.chaos.bridge.stage import Stage, Worker
-from tests.chaos.bridge.trial import Conversation, Outcome
+from tests.chaos.bridge.trial import Chapter, Conversation, Outcome
 
 Plot = Literal[
     "race, first worker first",
@@ -71,9 +71,9 @@ class Scene:
         return self.plot
 
     @property
-    def blows(self) -> tuple[()]:
-        """Nothing is killed."""
-        return ()
+    def chapter(self) -> Chapter:
+        """Where it is told of."""
+        return "rivals"
 
     def __str__(self) -> str:
         return f"{self.store}, unit {self.unit}: {self.plot}, {self.moment}"
@@ -81,6 +81,7 @@ class Scene:
 
 def play_scene(scene: Scene, stage: Stage, judge: Judge) -> Outcome:
     """Bring both workers on, and see the run through."""
+    stage.employ(lease=None)
     cast = _Cast(scene, stage)
     try:
         has_come = cast.begin()
@@ -95,7 +96,9 @@ def play_scene(scene: Scene, stage: Stage, judge: Judge) -> Outcome:
     evidence = Evidence(thread_id=thread_id, status=status, runs=Counter(stage.marks.runs(thread_id)), saved=cast.saved)
     judgement = judge.judge(evidence, stage.saver)
     seconds = time.monotonic() - cast.began
-    return Outcome(trial=scene, kills=cast.kills, seconds=seconds, judgement=judgement, has_come=has_come)
+    return Outcome(
+        trial=scene, thread_id=thread_id, kills=cast.kills, seconds=seconds, judgement=judgement, has_come=has_come
+    )
 
 
 def scenes(store: str, units: Sequence[Unit], seed: int) -> list[Scene]:

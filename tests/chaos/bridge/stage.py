@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -84,6 +85,7 @@ class Stage(Running):
         self.store.write_component(resources, STORE, self._store_gate.port if self._store_gate else 0)
         self.sidecar = Sidecar(_APP, control_plane=self.plane, resources=resources, folder=folder)
         self.workers: list[Worker] = []
+        self.lease: timedelta | None = None
         self._numbers = itertools.count(1)
         self._stack = ExitStack()
 
@@ -101,7 +103,8 @@ class Stage(Running):
         self.saver = into(DaprSaver(STORE, address=self.sidecar.address))
         # What the client asks for is watched too; what it looks at is not.
         self._client_gateway = into(Gateway(self.sidecar.address, self.moments))
-        self.client = self._new_client(self._client_gateway.address)
+        self.client_address = self._client_gateway.address
+        self.client = self._new_client(self.client_address)
         self.looking_client = self._new_client(self.sidecar.address)
         self._stack.callback(self._stop_workers)
         self.add_worker()
@@ -118,7 +121,8 @@ class Stage(Running):
         gateway.start()
         if not is_connected:
             gateway.cut_work()
-        post = Post(name=name, address=gateway.address, far_end=self.marks.url, log=self._folder / f"worker-{name}.log")
+        log = self._folder / f"worker-{name}.log"
+        post = Post(name=name, address=gateway.address, far_end=self.marks.url, log=log, lease=self.lease)
         process = _forks().Process(target=serve, args=(post,), daemon=True)
         process.start()
         worker = Worker(name=name, gateway=gateway, process=process)
@@ -130,6 +134,15 @@ class Stage(Running):
         self.workers.remove(worker)
         worker.kill()
         worker.gateway.stop()
+
+    def employ(self, *, lease: timedelta | None) -> None:
+        """Have one worker that takes such leases, or none; as it is where there is one already."""
+        if lease == self.lease and len(self.workers) == 1:
+            return
+        self.lease = lease
+        self._stop_workers()
+        self.add_worker()
+        self.wait_until_well()
 
     def kill(self, victim: Victim) -> None:
         """End a process with SIGKILL and start it again at once."""

@@ -8,9 +8,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, Self
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, Self
 
 import grpc
 from dapr.ext.workflow import WorkflowStatus
@@ -27,6 +27,10 @@ ENDED = frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStat
 _LOOK = 0.05
 _ASK_AGAIN = 5.0
 _PATIENCE = 120.0
+
+
+Chapter = Literal["kills", "pairs", "rivals", "leases", "drains"]
+"""The parts of the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,12 @@ class Trial:
     store: str
     unit: Unit
     blows: tuple[Blow, ...]
+    workflow: str = CONVERSE
+
+    @property
+    def chapter(self) -> Chapter:
+        """Where it is told of."""
+        return "kills" if len(self.blows) < 2 else "pairs"
 
     @property
     def trigger(self) -> str:
@@ -63,7 +73,7 @@ class Trial:
 
 
 class Tried(Protocol):
-    """What was tried: where, and what it is called in a table."""
+    """What was tried: where, and what it is called in which table."""
 
     @property
     def store(self) -> str: ...
@@ -74,7 +84,7 @@ class Tried(Protocol):
     @property
     def victim(self) -> str: ...
     @property
-    def blows(self) -> tuple[Blow, ...]: ...
+    def chapter(self) -> Chapter: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +92,23 @@ class Outcome:
     """What came of a trial.
 
     Attributes:
+        trial: what was tried.
+        thread_id: the run's thread.
         kills: how many of its blows were struck.
         seconds: from the first blow, or the start, to the end.
         has_come: whether the run came to every moment that was waited for.
     """
 
     trial: Tried
+    thread_id: str
     kills: int
     seconds: float
     judgement: Judgement
     has_come: bool = True
+
+    def but_wrong(self, found: Iterable[str]) -> Outcome:
+        """Return it with what else was found to be wrong."""
+        return replace(self, judgement=replace(self.judgement, wrong=(*self.judgement.wrong, *found)))
 
 
 @dataclass(eq=False)
@@ -165,7 +182,8 @@ class Conversation:
 
 def play(trial: Trial, stage: Stage, judge: Judge) -> Outcome:
     """Strike every blow of a trial, and see the run through."""
-    talk = Conversation.new(stage, trial.unit)
+    stage.employ(lease=None)
+    talk = Conversation.new(stage, trial.unit, workflow=trial.workflow)
     strokes = _Strokes(stage, talk)
     strokes.prepare(trial.blows)
     talk.begin()
@@ -178,7 +196,15 @@ def play(trial: Trial, stage: Stage, judge: Judge) -> Outcome:
     )
     judgement = judge.judge(evidence, stage.saver)
     kills = len(strokes.saved)
-    return Outcome(trial=trial, kills=kills, seconds=seconds, judgement=judgement, has_come=kills == len(trial.blows))
+    has_come = kills == len(trial.blows)
+    return Outcome(
+        trial=trial,
+        thread_id=talk.thread_id,
+        kills=kills,
+        seconds=seconds,
+        judgement=judgement,
+        has_come=has_come,
+    )
 
 
 def survey(stage: Stage, unit: Unit, judge: Judge) -> Sequence[Moment]:

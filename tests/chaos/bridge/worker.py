@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from dapr.ext.workflow import DaprWorkflowContext
+from langgraph.errors import GraphDrained
 from langgraph.types import Command
 
 from dapr_bridge import DaprSaver, GraphWorker, Unit, _workflow, call_graph
-from tests.chaos.bridge.graph import build_graph
+from tests.chaos.bridge.graph import DRAINS, build_graph
 
 STORE = "execution-state"
-CONVERSE, CONVERSE_UNNAMED = "converse", "converse-unnamed"
-"""Workflows that talk with the graph: with a run id for each call, as is advised, and without."""
+CONVERSE, CONVERSE_UNNAMED, CONVERSE_DRAINED = "converse", "converse-unnamed", "converse-drained"
+"""Workflows that talk with the graph: with a run id for each call, as is advised, without, and after it was drained."""
 
 UNITS: tuple[Unit, ...] = ("run", "task")
 
@@ -33,12 +36,14 @@ class Post:
         address: what it takes for its sidecar.
         far_end: where its nodes leave their marks.
         log: where its output goes.
+        lease: how long others wait after its last sign of life; None when it takes no leases.
     """
 
     name: str
     address: str
     far_end: str
     log: Path
+    lease: timedelta | None = None
 
 
 def graph_name(unit: Unit) -> str:
@@ -56,9 +61,21 @@ def converse_unnamed(ctx: DaprWorkflowContext, unit: Unit) -> Generator[Any, Any
     return (yield from _converse(ctx, unit, lambda _: None))
 
 
-def _converse(ctx: DaprWorkflowContext, unit: Unit, name: Callable[[int], str | None]) -> Generator[Any, Any, str]:
+def converse_drained(ctx: DaprWorkflowContext, unit: Unit) -> Generator[Any, Any, str]:
+    """Do so with a first run that one of its nodes drains, and that goes on with another call."""
+    run_id = f"{ctx.instance_id}/0"
+    asked = {"graph": graph_name(unit), "thread_id": ctx.instance_id, "run_id": run_id}
+    # A worker that is killed when its node has ended, and the wish is on its way, takes that with it.
+    with contextlib.suppress(GraphDrained):
+        yield from call_graph(ctx, input={}, config={"configurable": {DRAINS: 1}}, **asked)
+    return (yield from _converse(ctx, unit, lambda call: f"{ctx.instance_id}/{call}", is_begun=True))
+
+
+def _converse(
+    ctx: DaprWorkflowContext, unit: Unit, name: Callable[[int], str | None], *, is_begun: bool = False
+) -> Generator[Any, Any, str]:
     asked = {"graph": graph_name(unit), "thread_id": ctx.instance_id}
-    result = yield from call_graph(ctx, input={}, run_id=name(0), **asked)
+    result = yield from call_graph(ctx, input=None if is_begun else {}, run_id=name(0), **asked)
     for call in itertools.count(1):
         if result.status != "interrupted":
             break
@@ -89,8 +106,10 @@ async def _serve(post: Post) -> None:
             saver=saver,
             address=post.address,
             events=None,
+            lease=post.lease,
         )
         worker.runtime.register_workflow(converse, name=CONVERSE)
         worker.runtime.register_workflow(converse_unnamed, name=CONVERSE_UNNAMED)
+        worker.runtime.register_workflow(converse_drained, name=CONVERSE_DRAINED)
         async with worker:
             await asyncio.Event().wait()
