@@ -148,7 +148,7 @@ class GraphActivities:
 
     async def _advance(self, request: RunRequest, call: RunCall) -> RunOutcome:
         with advancing(request, call.run_id, unit=self.runs.unit) as span:
-            outcome = await self._go_on(request, call, span)
+            outcome = await self._go_on(request, replace(call, trace=span.traceparent), span)
             span.ended(outcome)
         await _patiently(lambda: self._note_awaited(request, call, outcome), call)
         return outcome
@@ -161,7 +161,7 @@ class GraphActivities:
             if claimed.attempt <= last:
                 raise RunCancelledError("its thread was free in the meantime: another worker has ended it, long ago")
             last = claimed.attempt
-            span.claimed(claimed.attempt, goes_on_from=claimed.left_in)
+            span.claimed(claimed.attempt, goes_on_from=claimed.left_in, tried_in=claimed.tried_in)
             outcome = await self.runs.advance(
                 request,
                 call.run_id,
@@ -191,12 +191,19 @@ class GraphActivities:
         def work() -> Awaitable[TaskOutcome]:
             return self.runs.run_task(request, call.run_id, control=control)
 
-        def alone() -> Awaitable[TaskOutcome | None]:
-            return self.turns.watch(call, control, work, may_stop=request.task.node in self._with_steps)
-
         name = f"{call.run_id}/{request.task.id}"
         with running_task(request, call.run_id, unit=self.runs.unit) as span:
-            found = await _patiently(lambda: self.alone.do(name, alone), call)
+
+            def alone() -> Awaitable[TaskOutcome | None]:
+                return self.alone.do(
+                    name,
+                    lambda: self.turns.watch(call, control, work, may_stop=request.task.node in self._with_steps),
+                    # Where workers take leases, they tell each other of tasks that they have begun.
+                    told=lambda grant: span.claimed(grant.token, tried_in=grant.before),
+                    note=span.traceparent,
+                )
+
+            found = await _patiently(alone, call)
             outcome = found or TaskOutcome(status="cancelled")
             span.ended(outcome)
         return outcome

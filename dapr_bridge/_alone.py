@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from dapr_bridge.errors import BridgeError
-from dapr_bridge.saver.lease import Lease, Leases
+from dapr_bridge.saver.lease import Grant, Lease, Leases
 
 T = TypeVar("T")
 
@@ -32,8 +32,16 @@ class AloneAtWork:
     leases: Leases
     ttl: timedelta | None = None
 
-    async def do(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def do(
+        self, name: str, work: Callable[[], Awaitable[T]], *, told: Callable[[Grant], object] = repr, note: str = ""
+    ) -> T:
         """Work when nobody else is at it.
+
+        Args:
+            name: what is worked on.
+            work: the work.
+            told: is handed the lease, before the work begins.
+            note: what the next worker is told if this one dies.
 
         Raises:
             LeaseLostError: this worker gave no sign of life for too long, and another may be at it.
@@ -41,8 +49,9 @@ class AloneAtWork:
         if self.ttl is None:
             return await work()
         owner = f"{socket.gethostname()}/{os.getpid()}"
-        # Nobody waits for its token: what it guards is saved.
-        async with self.leases.hold(name, owner=owner, ttl=self.ttl, is_last=True) as lease:
+        # No other work waits for its token: what it guards is saved.
+        async with self.leases.hold(name, owner=owner, ttl=self.ttl, is_last=True, note=note) as lease:
+            told(lease.grant)
             return await _while_held(lease, work)
 
 

@@ -275,7 +275,7 @@ class GraphRuns:
         given = dict(request.config)
         configurable = {**given.pop("configurable", {}), "thread_id": request.thread_id}
         metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id}
-        return with_node_spans(RunnableConfig(**given, configurable=configurable, metadata=metadata))
+        return with_node_spans(RunnableConfig(**given, configurable=configurable, metadata=metadata), self.saver)
 
     async def _stopped_at(self, attempt: _Attempt) -> CheckpointTuple | None:
         """Return the checkpoint at which an earlier delivery of this call stopped, and only could not say so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -19,10 +19,18 @@ from opentelemetry.util.types import AnyValue, Attributes
 from dapr_bridge._tracing import PREFIX, Ids, ids_of_activity, tell_error, tracer
 
 
-def with_node_spans(config: RunnableConfig) -> RunnableConfig:
+class Driven(Protocol):
+    """What knows where the runs of this process stand."""
+
+    def driven_from(self, thread_id: str, namespace: str, *, step: int) -> str:
+        """Return the checkpoint after which a superstep runs; empty when not known."""
+        ...
+
+
+def with_node_spans(config: RunnableConfig, driven: Driven) -> RunnableConfig:
     """Return a config under which each execution of a node has a span; as it is where nobody records spans."""
     ids = ids_of_activity()
-    return {**config, "callbacks": [NodeSpans(ids)]} if ids else config
+    return {**config, "callbacks": [NodeSpans(ids, driven)]} if ids else config
 
 
 class NodeSpans(BaseCallbackHandler):
@@ -34,8 +42,9 @@ class NodeSpans(BaseCallbackHandler):
     # In the task that goes on to run the node: its own spans, and its calls of others, belong to the node's.
     run_inline = True
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, driven: Driven) -> None:
         self._ids = ids
+        self._driven = driven
         self._running: dict[UUID, _NodeSpan] = {}
         self._open: set[str] = set()
         self._attempts: Counter[str] = Counter()
@@ -69,14 +78,19 @@ class NodeSpans(BaseCallbackHandler):
             return
         self._open.add(namespace)
         self._attempts[namespace] += 1
+        around, step = namespace.rpartition("|")[0], metadata["langgraph_step"]
         ids = {
             **self._ids,
             f"{PREFIX}node": node,
             f"{PREFIX}task_id": namespace.rpartition(":")[2],
-            f"{PREFIX}namespace": namespace.rpartition("|")[0],
-            f"{PREFIX}step": metadata["langgraph_step"],
+            f"{PREFIX}namespace": around,
+            f"{PREFIX}step": step,
             f"{PREFIX}attempt": self._attempts[namespace],
         }
+        # LangGraph tells it to the saver only.
+        checkpoint_id = self._driven.driven_from(self._ids[f"{PREFIX}thread_id"], around, step=step)
+        if checkpoint_id:
+            ids[f"{PREFIX}checkpoint_id"] = checkpoint_id
         span = tracer().start_span(f"graph.node {node}", attributes=ids)
         self._running[run_id] = _NodeSpan(span, namespace=namespace, around=trace.get_current_span())
         # For the node's own task. It cannot be taken back from within another one, where LangChain tells the end.

@@ -37,6 +37,7 @@ class RunCall:
         shape: fingerprint of the graph that this worker has.
         given: digest of the input that the call brings; empty when it brings none.
         given_as_sent: the same in the order in which its sets were sent, which earlier releases have noted.
+        trace: W3C `traceparent` of the activity that makes this attempt at it, or empty.
     """
 
     thread_id: str
@@ -46,6 +47,7 @@ class RunCall:
     shape: str = ""
     given: str = ""
     given_as_sent: str = ""
+    trace: str = ""
 
     def brings_other_than(self, known: str) -> bool:
         """Tell whether the call brings another input than the one of a digest."""
@@ -62,6 +64,7 @@ class Claimed:
         stood_at: the checkpoints at which earlier calls of the same run have ended.
         is_other: whether one of those has brought another input.
         left_in: trace of the run that has left the thread unfinished, if the last one did.
+        tried_in: trace of the attempt before this one.
     """
 
     attempt: int
@@ -69,6 +72,7 @@ class Claimed:
     stood_at: frozenset[str] = frozenset()
     is_other: bool = False
     left_in: str = ""
+    tried_in: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +108,8 @@ Verdict = Claimed | Busy | Other | Ended | Cancelled
 class _Claim:
     """What the document holds.
 
-    The run that has the thread and the digest of its input (none: empty strings), the last ends by call, and the graph
-    by which it was driven.
+    The run that has the thread, the digest of its input and the trace of its last attempt (none: empty strings), the
+    last ends by call, and the graph by which it was driven.
     """
 
     run_id: str = ""
@@ -114,6 +118,7 @@ class _Claim:
     ended: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     shape: str = ""
     given: str = ""
+    trace: str = ""
 
     @classmethod
     def from_document(cls, document: Document | None) -> _Claim:
@@ -127,6 +132,7 @@ class _Claim:
             "ended": dict(self.ended),
             "shape": self.shape,
             "given": self.given,
+            **({"trace": self.trace} if self.trace else {}),
         }
         return Write(key, json.dumps(record).encode(), document.etag if document else ABSENT)
 
@@ -135,12 +141,18 @@ class _Claim:
         shape = self.shape or call.shape
         given = call.given or self.input_of(call.run_id)
         return replace(
-            self, run_id=call.run_id, instance_id=call.instance_id, attempt=attempt, shape=shape, given=given
+            self,
+            run_id=call.run_id,
+            instance_id=call.instance_id,
+            attempt=attempt,
+            shape=shape,
+            given=given,
+            trace=call.trace,
         )
 
     def ended_by(self, call: RunCall, outcome: RunOutcome | None) -> _Claim:
         is_own = self.run_id == call.run_id
-        free = replace(self, run_id="", instance_id="", attempt=0, given="") if is_own else self
+        free = replace(self, run_id="", instance_id="", attempt=0, given="", trace="") if is_own else self
         if outcome is None or call.call_id in self.ended:
             return free
         # A refused call has brought nothing into its run.
@@ -314,6 +326,7 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
             stood_at=stood_at,
             is_other=is_other,
             left_in=claim.left_in(),
+            tried_in=claim.trace if claim.run_id == call.run_id else "",
         )
     return Busy(run_id=claim.run_id, is_own=claim.instance_id == call.instance_id != "")
 

@@ -60,12 +60,27 @@ class ActivitySpan:
     span: Span
     new_run: Span | None = None
 
-    def claimed(self, attempt: int, *, goes_on_from: str) -> None:
-        """Note how many times the run has begun or gone on, and the trace in which its thread was left."""
+    @property
+    def traceparent(self) -> str:
+        """The span as others are told of it; empty where nobody records it."""
+        return _traceparent(self.span) if self.span.is_recording() else ""
+
+    def claimed(self, attempt: int, *, goes_on_from: str = "", tried_in: str = "") -> None:
+        """Note which attempt it is.
+
+        Args:
+            attempt: how many times the run, or the task, was begun or gone on with.
+            goes_on_from: the trace in which the run's thread was left.
+            tried_in: the span of the attempt before.
+        """
+        own = self.span.get_span_context()
         self.span.set_attribute(f"{PREFIX}attempt", attempt)
-        earlier = _context_of(goes_on_from)
-        if earlier.is_valid and earlier.trace_id != self.span.get_span_context().trace_id:
-            self.span.add_link(earlier)
+        left, before = _context_of(goes_on_from), _context_of(tried_in)
+        if left.is_valid and left.trace_id != own.trace_id:
+            self.span.add_link(left)
+        # An activity that waited for its store, or for a faster worker, tries again within its own span.
+        if before.is_valid and before.span_id != own.span_id:
+            self.span.add_link(before)
 
     def told(self, request: RunRequest, outcome: RunOutcome) -> RunOutcome:
         """Note how far the run has come; returns the outcome, saying where the run's trace goes on."""

@@ -111,6 +111,7 @@ class Memory:
         locks: by the document that is read and written under them.
         heads: reads of heads that were sent for when the last put ended, so that the next need not wait for its ETag.
         latest: ids of the latest checkpoints as they were last seen, so that they are read in one go with their heads.
+        driven: the steps and ids of the checkpoints from which LangGraph goes on in runs that are driven here.
         task_puts: writes of tasks that wait to be saved, by the checkpoint that they are on.
         reads: reads of documents, shared by those who ask for the same ones at once.
         unwritten: pending writes that cannot exist, for this saver has just put their checkpoints.
@@ -123,6 +124,7 @@ class Memory:
         self.task_puts: Queues[TaskPut] = Queues()
         self.heads: Expectations[Awaited] = Expectations(_MOST_EXPECTATIONS)
         self.latest: Expectations[str] = Expectations(_MOST_EXPECTATIONS)
+        self.driven: Expectations[tuple[int, str]] = Expectations(_MOST_EXPECTATIONS)
         self.unwritten: Expectations[Mapping[str, Document]] = Expectations(_MOST_EXPECTATIONS)
 
 

@@ -45,6 +45,7 @@ class Grant:
         token: higher than that of every earlier lease of the name: whoever is told it can refuse a stale holder.
         ttl: how long it lasts without renewal.
         key: tells this lease from another of the same owner.
+        before: what the holder before has noted, if that one has not given it back.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Grant:
     token: int
     ttl: timedelta
     key: str
+    before: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +65,17 @@ class _Record:
     seconds: float = 0.0
     key: str = ""
     beat: int = 0
+    note: str = ""
 
     @classmethod
     def from_document(cls, document: Document | None) -> Self:
         return cls(**json.loads(document.data)) if document else cls()
 
     def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+        said = asdict(self)
+        if not self.note:
+            del said["note"]
+        return json.dumps(said).encode()
 
 
 class Lease:
@@ -128,7 +134,14 @@ class Leases:
 
     @asynccontextmanager
     async def hold(
-        self, name: str, *, owner: str, ttl: timedelta, wait: timedelta | None = None, is_last: bool = False
+        self,
+        name: str,
+        *,
+        owner: str,
+        ttl: timedelta,
+        wait: timedelta | None = None,
+        is_last: bool = False,
+        note: str = "",
     ) -> AsyncGenerator[Lease]:
         """Hold a lease for the length of a block, renewing it; give it back at the end.
 
@@ -139,11 +152,12 @@ class Leases:
             wait: for how long to wait for another holder; as long as it takes when not given.
             is_last: whether nobody will ask for it again once the block is done: what is stored of it is deleted, and
                 its tokens begin anew. A block that raises gives it back.
+            note: what the next holder is told if this one does not give it back.
 
         Raises:
             LeaseHeldError: another holder did not let go in that time.
         """
-        grant, sent_at = await arun(self._acquire(name, owner, ttl, wait))
+        grant, sent_at = await arun(self._acquire(name, owner, ttl, wait, note))
         lease = Lease(grant, valid_until=sent_at + ttl.total_seconds())
         keeper = asyncio.create_task(lease.keep(self))
         is_over = False
@@ -158,9 +172,11 @@ class Leases:
                 async with asyncio.timeout(ttl.total_seconds()):
                     await (self._delete_held(grant) if is_over else self.release(grant))
 
-    async def acquire(self, name: str, *, owner: str, ttl: timedelta, wait: timedelta | None = None) -> Grant:
+    async def acquire(
+        self, name: str, *, owner: str, ttl: timedelta, wait: timedelta | None = None, note: str = ""
+    ) -> Grant:
         """Take a lease that the caller renews and gives back itself; else as `hold`."""
-        grant, _ = await arun(self._acquire(name, owner, ttl, wait))
+        grant, _ = await arun(self._acquire(name, owner, ttl, wait, note))
         return grant
 
     async def renew(self, grant: Grant) -> bool:
@@ -178,7 +194,9 @@ class Leases:
         """Delete what is stored of leases that nobody will ask for again; their tokens begin anew."""
         await arun(self.store.delete([lease_key(name) for name in names]))
 
-    def _acquire(self, name: str, owner: str, ttl: timedelta, wait: timedelta | None) -> Steps[tuple[Grant, float]]:
+    def _acquire(
+        self, name: str, owner: str, ttl: timedelta, wait: timedelta | None, note: str
+    ) -> Steps[tuple[Grant, float]]:
         watch = _Watch()
         give_up_at = None if wait is None else time.monotonic() + wait.total_seconds()
         while True:
@@ -186,9 +204,11 @@ class Leases:
             document = found.get(lease_key(name))
             record = _Record.from_document(document)
             if not record.key or watch.sees_no_life(document, record.seconds):
-                grant = Grant(name=name, owner=owner, token=record.token + 1, ttl=ttl, key=uuid4().hex)
+                grant = Grant(
+                    name=name, owner=owner, token=record.token + 1, ttl=ttl, key=uuid4().hex, before=record.note
+                )
                 sent_at = time.monotonic()
-                if (yield from self._take(grant, document)):
+                if (yield from self._take(grant, document, note)):
                     return grant, sent_at
                 continue
             now = time.monotonic()
@@ -197,8 +217,9 @@ class Leases:
             pause = min(max(record.seconds / _LOOKS, _SHORTEST_LOOK), _LONGEST_LOOK)
             yield Pause(pause if give_up_at is None else min(pause, give_up_at - now))
 
-    def _take(self, grant: Grant, document: Document | None) -> Steps[bool]:
-        record = _Record(owner=grant.owner, token=grant.token, seconds=grant.ttl.total_seconds(), key=grant.key)
+    def _take(self, grant: Grant, document: Document | None, note: str) -> Steps[bool]:
+        seconds = grant.ttl.total_seconds()
+        record = _Record(owner=grant.owner, token=grant.token, seconds=seconds, key=grant.key, note=note)
         guard = document.etag if document else ABSENT
         if (yield from self.store.write([Write(lease_key(grant.name), record.to_bytes(), guard)])):
             return True

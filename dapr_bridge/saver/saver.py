@@ -275,6 +275,12 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         """Tell whether a thread stands where a driven run has brought it, but for a person's own changes."""
         return await arun(reading.has_begun(self._documents, _place(config), run_id))
 
+    def driven_from(self, thread_id: str, namespace: str, *, step: int) -> str:
+        """Return the checkpoint after which a driven run's superstep of this number runs here; empty when not known."""
+        place = Place(thread_id=thread_id, namespace=namespace)
+        last_step, checkpoint_id = self._memory.driven.look(place.head_key) or (None, "")
+        return checkpoint_id if last_step == step - 1 else ""
+
     # ----- opening and closing ------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -293,9 +299,11 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
 
     def _get_tuple(self, config: RunnableConfig) -> Steps[CheckpointTuple | None]:
         place = _place(config)
-        return reading.read_checkpoint(
-            self._documents, place, get_checkpoint_id(config), ALL if place.namespace else self._glimpse
-        )
+        glimpse = ALL if place.namespace else self._glimpse
+        found = yield from reading.read_checkpoint(self._documents, place, get_checkpoint_id(config), glimpse)
+        if found:
+            self._note_driven(place, found.checkpoint["id"], found.metadata)
+        return found
 
     def _put(
         self,
@@ -306,9 +314,16 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
     ) -> Steps[RunnableConfig]:
         place = _place(config)
         kept = get_checkpoint_metadata(config, metadata)
+        # LangGraph begins the first superstep while the checkpoint before it is on its way.
+        self._note_driven(place, checkpoint["id"], metadata)
         record, values = writing.split_checkpoint(checkpoint, kept, get_checkpoint_id(config), new_versions)
         yield from writing.put_checkpoint(self._documents, place, record, values, is_fenced=self._is_fenced)
         return place.config(checkpoint["id"])
+
+    def _note_driven(self, place: Place, checkpoint_id: str, metadata: CheckpointMetadata) -> None:
+        # A person may read and change a thread meanwhile, at any of its checkpoints.
+        if self._is_fenced:
+            self._memory.driven.put(place.head_key, (metadata.get("step", -2), checkpoint_id))
 
     def _put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A finished span."""
+    """A finished span; of its links, those to spans of its own trace also apart."""
 
     name: str
     trace_id: str
@@ -28,6 +28,7 @@ class Seen:
     status: str
     error: str | None
     links: list[str]
+    links_within: list[str]
     text: str = field(repr=False)
 
     def __getitem__(self, name: str) -> Any:
@@ -88,6 +89,10 @@ def read_spans(path: Path) -> list[Seen]:
     return [_seen(line) for line in path.read_text().splitlines()]
 
 
+def _id_of(link: Mapping[str, Any]) -> str:
+    return str(link["context"]["span_id"]).removeprefix("0x")
+
+
 def _seen(text: str) -> Seen:
     record = json.loads(text)
     return Seen(
@@ -98,6 +103,9 @@ def _seen(text: str) -> Seen:
         attributes=record["attributes"],
         status=record["status"]["status_code"],
         error=record["attributes"].get("error.type"),
-        links=[each["context"]["span_id"].removeprefix("0x") for each in record["links"]],
+        links=[_id_of(each) for each in record["links"]],
+        links_within=[
+            _id_of(each) for each in record["links"] if each["context"]["trace_id"] == record["context"]["trace_id"]
+        ],
         text=text,
     )

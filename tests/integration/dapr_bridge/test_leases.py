@@ -131,6 +131,17 @@ async def test_a_holder_is_told_that_another_has_its_lease(leases: Leases) -> No
         await leases.acquire("taken", owner="third", ttl=LONG, wait=timedelta(0))
 
 
+async def test_whoever_takes_a_lease_over_is_told_what_the_dead_holder_has_noted(leases: Leases) -> None:
+    await leases.acquire("noted", owner="dead", ttl=timedelta(0), note="where I was")
+
+    async with leases.hold("noted", owner="next", ttl=LONG) as lease:
+        assert lease.grant.before == "where I was"
+        assert await leases.renew(lease.grant)
+    after = await leases.acquire("noted", owner="last", ttl=LONG)
+
+    assert after.before == ""
+
+
 async def test_the_last_use_of_a_lease_leaves_nothing_of_it(leases: Leases) -> None:
     async with leases.hold("last", owner="holder", ttl=LONG, is_last=True):
         pass

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 from dapr.ext.workflow import DaprWorkflowClient
+from langgraph.graph import START
 from langgraph.types import Command
 
 from dapr_bridge import DaprSaver, DurableGraph, GraphFailedError
@@ -69,6 +70,15 @@ class Rig:
         """Return the bridge's spans of each worker."""
         written = [read_spans(self.folder / f"spans-{number}") for number in range(len(self.workers))]
         return [[each for each in spans if each.name.startswith("graph.")] for spans in written]
+
+    async def checkpoints(self, thread_id: str) -> set[tuple[str, str]]:
+        """Return the nodes of a thread's root graph, each with the checkpoint from which it has run."""
+        return {
+            (node, str(each.config["configurable"]["checkpoint_id"]))
+            async for each in self.client("wide").aget_state_history(on_thread(thread_id))
+            for node in each.next
+            if node != START
+        }
 
     def known(self, thread_id: str) -> list[Seen]:
         """Return the finished spans of a thread."""
@@ -145,6 +155,14 @@ async def test_a_run_is_one_trace_from_its_caller_to_nodes_in_two_processes(rig:
     assert {each.parent_id for each in spans} <= {caller.span_id, *(each.span_id for each in spans)}
     assert {each.parent_id for each in spans if each.name == "graph.run wide"} == {caller.span_id}
     assert {each["unit"] for each in spans if each.name != "graph.run wide"} == {rig.unit}
+    *first, last = sorted(
+        (each for each in spans if each.name == "graph.advance wide"), key=lambda each: each["attempt"]
+    )
+    assert last.links_within == [each.span_id for each in first]
+    nodes = [each for each in spans if each.name.startswith("graph.node")]
+    told = {(each["node"], each["checkpoint_id"]) for each in nodes if not each["namespace"]}
+    assert told == await rig.checkpoints(thread_id)
+    assert all(each["checkpoint_id"] for each in nodes)
     worked = [any(each["thread_id"] == thread_id for each in of_one) for of_one in rig.of_workers()]
     assert sum(worked) == (2 if rig.unit == "task" else 1)
 
@@ -226,5 +244,6 @@ async def test_a_run_whose_worker_is_killed_goes_on_in_its_trace_and_no_span_is_
     assert len({each.trace_id for each in spans}) == 1
     *before, last = [each["attempt"] for each in spans if each.name == "graph.advance wide"]
     assert before == ([] if rig.unit == "run" else [1])
+    assert all(each.links_within for each in spans if each.name == "graph.advance wide" and each["attempt"] > 1)
     # Dapr may have handed it to the second worker, before that one was killed too.
     assert last >= len(before) + 2

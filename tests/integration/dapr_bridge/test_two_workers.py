@@ -33,6 +33,7 @@ from dapr_bridge.saver.effects import arun
 from dapr_bridge.saver.keys import lease_key
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.testing import Sidecar
+from tests.kit.spans import recorded
 from tests.kit.stores import ALL_STORES, SQLITE
 
 pytestmark = pytest.mark.anyio
@@ -214,6 +215,51 @@ async def test_a_worker_that_was_overtaken_answers_as_the_other_did(start: Start
     assert await overtaken == ended
     assert RunOutcome.from_json(ended).status == "finished"
     assert two.nodes.runs["after"] == 1
+
+
+async def test_an_attempt_at_a_run_is_linked_to_the_span_of_the_one_before(start: Start) -> None:
+    two = await start()
+    request = two.request()
+
+    with recorded() as spans:
+        overtaken = asyncio.create_task(two.first.activities.advance()(delivery(request), request.to_json()))
+        await two.nodes.is_within.wait()
+        await two.second.activities.advance()(delivery(request), request.to_json())
+        two.nodes.may_go_on.set()
+        await overtaken
+
+    second, first = spans.named("graph.advance talk")
+    assert (first["attempt"], first.links) == (1, [])
+    assert (second["attempt"], second.links) == (2, [first.span_id])
+
+
+async def test_where_workers_take_leases_a_task_says_which_attempt_it_is_and_is_linked_to_the_one_before(
+    start: Start,
+) -> None:
+    two = await start(unit="task", lease=TTL)
+    request, dead = two.request(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    two.nodes.may_go_on.set()
+    plan = RunOutcome.from_json(await two.first.activities.advance()(delivery(request), request.to_json()))
+    orders = [
+        TaskRequest(
+            run=replace(request, run_id=plan.run_id),
+            checkpoint_id=plan.checkpoint_id,
+            last_step=plan.last_step,
+            task=each,
+        )
+        for each in plan.tasks
+    ]
+    # What a killed worker leaves behind.
+    name = f"{plan.run_id}/{orders[0].task.id}"
+    await two.first.saver.leases.acquire(name, owner="the dead", ttl=timedelta(0), note=dead)
+
+    with recorded() as spans:
+        for each in orders:
+            await two.second.activities.run_node()(delivery(request), each.to_json())
+
+    again, only = (spans.one(f"graph.task talk.{each.task.node}") for each in orders)
+    assert (again["attempt"], again.links) == (2, [dead.split("-")[2]])
+    assert (only["attempt"], only.links) == (1, [])
 
 
 async def test_a_worker_that_wakes_up_when_its_end_is_forgotten_does_not_begin_again(start: Start) -> None:

@@ -56,6 +56,13 @@ def single(name: str, node: Any, **given: Any) -> Any:
     return StateGraph(State).add_node(name, node, **given).add_edge(START, name).compile()
 
 
+class Driven:
+    """Knows where runs stand: in step 0, as far as it was told."""
+
+    def driven_from(self, thread_id: str, namespace: str, *, step: int) -> str:
+        return f"{thread_id}|{namespace}" if step == 1 else ""
+
+
 def request() -> RunRequest:
     return RunRequest(graph="talk", thread_id="t", run_id="r", asked_at="", input={"json": None}, config={})
 
@@ -65,7 +72,7 @@ async def run(graph: Any, value: Any = None) -> Any:
     config = RunnableConfig(configurable={"thread_id": "t"})
     with advancing(request(), "r", unit="run"):
         try:
-            return await graph.ainvoke(value or {"words": [SPOKEN]}, with_node_spans(config))
+            return await graph.ainvoke(value or {"words": [SPOKEN]}, with_node_spans(config, Driven()))
         except Exception as error:  # noqa: BLE001 - whatever it is
             return error
 
@@ -80,6 +87,15 @@ async def test_each_node_has_a_span_with_its_ids_below_that_of_the_activity(span
     assert (one["node"], one["step"], one["attempt"], one["namespace"]) == ("one", 1, 1, "")
     assert one["task_id"]
     assert one["task_id"] != two["task_id"]
+
+
+async def test_a_node_says_from_which_checkpoint_of_its_graph_it_runs_where_that_is_known(spans: Recorder) -> None:
+    await run(single("inside", chain("x", "y")))
+
+    inside, x, y = (spans.one(f"graph.node {each}") for each in ("inside", "x", "y"))
+    assert inside["checkpoint_id"] == "t|"
+    assert x["checkpoint_id"] == f"t|{x['namespace']}"
+    assert y["checkpoint_id"] is None
 
 
 async def test_a_long_chain_does_not_nest_its_spans(spans: Recorder) -> None:
@@ -145,7 +161,7 @@ async def test_what_a_node_does_is_traced_below_it_and_after_a_graph_that_it_cal
 async def test_what_comes_after_a_node_is_not_traced_below_it(spans: Recorder) -> None:
     config = RunnableConfig(configurable={"thread_id": "t"})
     with advancing(request(), "r", unit="run"):
-        await chain("one").ainvoke({"words": []}, with_node_spans(config))
+        await chain("one").ainvoke({"words": []}, with_node_spans(config, Driven()))
         spans.provider.get_tracer("of the saver").start_span("save").end()
 
     assert spans.one("save").parent_id == spans.one("graph.advance talk").span_id
@@ -235,5 +251,5 @@ async def test_without_anybody_who_records_spans_a_config_stays_as_it_is() -> No
     config = RunnableConfig(configurable={"thread_id": "t"})
 
     with advancing(request(), "r", unit="run") as span:
-        assert with_node_spans(config) is config
+        assert with_node_spans(config, Driven()) is config
         assert not span.span.is_recording()

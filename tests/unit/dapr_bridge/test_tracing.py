@@ -85,6 +85,16 @@ def test_a_run_is_linked_to_the_one_that_left_its_thread_unless_it_is_of_the_sam
     assert {each["attempt"] for each in spans.seen()} == {2}
 
 
+def test_an_attempt_is_linked_to_the_one_before_unless_it_is_the_same_span(spans: Recorder) -> None:
+    for _ in range(2):
+        with advancing(request(run_trace=CALLER), "r", unit="run") as span:
+            span.claimed(2, tried_in=CALLER)
+            span.claimed(3, tried_in=span.traceparent)
+
+    assert [each.links for each in spans.seen()] == [[CALLERS_SPAN]] * 2
+    assert {each["attempt"] for each in spans.seen()} == {3}
+
+
 def test_a_failed_run_says_where_and_with_what_kind_of_error_and_not_what_that_says(spans: Recorder) -> None:
     failure = Failure(node="n", task_id="id", error_type="ValueError", message="what a customer has said")
 
