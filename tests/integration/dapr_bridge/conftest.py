@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dapr_bridge import DaprSaver
 from dapr_bridge.testing import ControlPlane, Sidecar, free_port
 from tests.kit.postgres import find_binaries, postgres
 from tests.kit.sidecar_calls import CallCounter
 from tests.kit.stores import (
+    ALL_STORES,
     POSTGRES,
     REDIS,
     SQLITE,
@@ -55,6 +57,20 @@ def stores_sidecar(control_plane: ControlPlane, stores_folder: Path, metrics_por
             flags=[f"--metrics-port={metrics_port}"],
         ) as daprd:
             yield daprd
+
+
+@pytest.fixture(params=ALL_STORES)
+def saver(request: pytest.FixtureRequest, stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
+    """A saver on each of the stores in turn."""
+    with DaprSaver(request.param, address=stores_sidecar.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sqlite_saver(stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
+    """A saver on the SQLite store."""
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -21,7 +21,7 @@ from dapr_bridge.saver.records import Codec
 from dapr_bridge.testing import Sidecar
 from tests.kit.cut_short import cut_short
 from tests.kit.growing_state import LARGE, State
-from tests.kit.stores import ALL_STORES, SQLITE
+from tests.kit.stores import SQLITE
 
 pytestmark = pytest.mark.anyio
 
@@ -70,18 +70,6 @@ def asking() -> StateGraph[State]:
 
 def thread(name: str, **given: str) -> RunnableConfig:
     return {"configurable": {"thread_id": name, **given}}
-
-
-@pytest.fixture(params=ALL_STORES)
-def saver(request: pytest.FixtureRequest, stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
-    with DaprSaver(request.param, address=stores_sidecar.address) as opened:
-        yield opened
-
-
-@pytest.fixture
-def sqlite_saver(stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
-    with DaprSaver(SQLITE, address=stores_sidecar.address) as opened:
-        yield opened
 
 
 def documents_of(saver: DaprSaver) -> Documents:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -18,7 +18,7 @@ from langgraph.types import Overwrite, Send
 from dapr_bridge import DaprSaver
 from dapr_bridge.testing import Sidecar
 from tests.kit.sidecar_calls import CallCounter
-from tests.kit.stores import ALL_STORES, SQLITE
+from tests.kit.stores import SQLITE
 
 pytestmark = pytest.mark.anyio
 
@@ -69,12 +69,6 @@ def states_of(graph: CompiledStateGraph[State], name: str) -> list[tuple[int, di
 async def astates_of(graph: CompiledStateGraph[State], name: str) -> list[tuple[int, dict[str, Any], tuple[str, ...]]]:
     history = graph.aget_state_history(thread(name))
     return [((state.metadata or {})["step"], dict(state.values), state.next) async for state in history]
-
-
-@pytest.fixture(params=ALL_STORES)
-def saver(request: pytest.FixtureRequest, stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
-    with DaprSaver(request.param, address=stores_sidecar.address) as opened:
-        yield opened
 
 
 def talk(graph: CompiledStateGraph[State], name: str) -> None:

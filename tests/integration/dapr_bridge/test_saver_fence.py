@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import operator
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypedDict
 
@@ -18,17 +17,11 @@ from langgraph.types import Command, Send, interrupt
 
 from dapr_bridge import DaprSaver, StaleWriterError
 from dapr_bridge.testing import Sidecar
-from tests.kit.stores import ALL_STORES, SQLITE
+from tests.kit.stores import SQLITE
 
 pytestmark = pytest.mark.anyio
 
 ROUNDS = 40
-
-
-@pytest.fixture(params=ALL_STORES)
-def saver(request: pytest.FixtureRequest, stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
-    with DaprSaver(request.param, address=stores_sidecar.address) as opened:
-        yield opened
 
 
 def place(name: str) -> RunnableConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypedDict
 
@@ -21,7 +21,7 @@ from dapr_bridge.saver.removal import delete_for_runs, delete_thread, prune
 from dapr_bridge.testing import Sidecar
 from tests.kit.cut_short import cut_short
 from tests.kit.growing_state import LARGE, State
-from tests.kit.stores import ALL_STORES, SQLITE
+from tests.kit.stores import SQLITE
 
 pytestmark = pytest.mark.anyio
 
@@ -53,18 +53,6 @@ def plain(saver: DaprSaver) -> CompiledStateGraph[Plain]:
 
 def thread(name: str, run_id: str | None = None) -> RunnableConfig:
     return {"configurable": {"thread_id": name, **({"run_id": run_id} if run_id else {})}}
-
-
-@pytest.fixture(params=ALL_STORES)
-def saver(request: pytest.FixtureRequest, stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
-    with DaprSaver(request.param, address=stores_sidecar.address) as opened:
-        yield opened
-
-
-@pytest.fixture
-def sqlite_saver(stores_sidecar: Sidecar) -> Iterator[DaprSaver]:
-    with DaprSaver(SQLITE, address=stores_sidecar.address) as opened:
-        yield opened
 
 
 def states_of(graph: CompiledStateGraph[Any], name: str) -> list[tuple[dict[str, Any], tuple[str, ...]]]:

@@ -17,7 +17,8 @@ from dapr_bridge._workflows import Workflows
 from dapr_bridge.testing import ControlPlane, Process, Sidecar
 from tests.kit.client_rig import on_thread
 from tests.kit.counter import FarEnd, far_end
-from tests.kit.stores import write_sqlite_store
+from tests.kit.serving import start_serving
+from tests.kit.sidecars import sqlite_sidecar
 from tests.kit.wide_worker import build_wide_graph
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +45,7 @@ class Rig:
         log = self.folder / f"worker-{release or 'new'}.log"
         log.unlink(missing_ok=True)
         self.worker = Process([sys.executable, "-m", "tests.kit.wide_worker"], log=log, env=env)
-        self.worker.start().wait_for(lambda: "worker is ready" in self.worker.text(), what="the worker to be ready")
+        start_serving(self.worker)
 
     async def workflows_of(self, thread: str) -> list[str]:
         """Instance ids of the workflows that a run has led to; its own name is that of the thread."""
@@ -61,8 +62,7 @@ class Rig:
 def shared(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """One sidecar for the module."""
     folder = tmp_path_factory.mktemp("wide")
-    write_sqlite_store(folder / "resources", "execution-state", folder / "execution.db", actors=True)
-    sidecar = Sidecar("wide", control_plane=control_plane, resources=folder / "resources", folder=folder)
+    sidecar = sqlite_sidecar("wide", control_plane=control_plane, folder=folder)
     with far_end() as far, sidecar, DaprSaver("execution-state", address=sidecar.address) as saver:
         worker = Process([sys.executable, "-c", ""], log=folder / "none.log", env={})
         rig = Rig(sidecar=sidecar, saver=saver, far=far, folder=folder, worker=worker)
