@@ -20,8 +20,8 @@ _KINDS = {"C": "checkpoint", "W": "writes", "K": "lease", "L": "claim", "D": "dr
 
 _LOOKED_AT = frozenset({"lease", "drain"})
 
-# Of a run's id, what stands before its number.
-_NUMBERED = re.compile(r"[/.]")
+# Of the id of a run, or of a workflow that belongs to it, what stands before its number.
+_NUMBERED = re.compile(r"[/.:]")
 
 Subject = tuple[str, str]
 """A thread and a kind."""

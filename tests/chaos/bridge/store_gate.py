@@ -12,7 +12,7 @@ from tests.kit.tcp_gate import Line, TcpGate
 HISTORY = "history"
 """The kind of moment at which the workflow engine saves what it knows of a run."""
 
-_INSTANCE = re.compile(rb"\|\|((?:run|task)-[0-9]+)(?:\.[0-9]+)?\|\|")
+_INSTANCE = re.compile(rb"\|\|((?:run|task)-[0-9]+)(?:[.:][0-9a-f.:]*)?\|\|")
 # Redis is sent a script for each key, Postgres a transaction.
 _REDIS_WRITE, _POSTGRES_COMMIT = b"HSET", b"commit\x00"
 
