@@ -19,7 +19,9 @@ _MOST_ACTIVITIES = 500
 
 # Beyond, a workflow of their own costs less than what so many results do to the one that goes on after them.
 _MOST_TASKS = 8
-_MOST_TASKS_APART = 100
+# Several work side by side, each with so many; the one that waits for them is to have few results.
+_FEWEST_TASKS_APART, _MOST_TASKS_APART = 25, 100
+_ENOUGH_APART = 8
 
 _WHILE_RELEASES_CHANGE = timedelta(seconds=1)
 _NOT_REGISTERED = "ActivityNotRegisteredError"
@@ -128,10 +130,8 @@ class Drive:
     def _run_apart(self, plan: RunOutcome) -> Generator[Any, Any, Sequence[TaskOutcome]]:
         """Run the tasks in workflows of their own, whose histories, and whose many wakings, end with them."""
         workflow, run = _names.tasks_workflow(self.request.graph), self._without_input(plan).to_json()
-        parts = [
-            replace(plan, tasks=plan.tasks[start : start + _MOST_TASKS_APART])
-            for start in range(0, len(plan.tasks), _MOST_TASKS_APART)
-        ]
+        size = min(max(_FEWEST_TASKS_APART, len(plan.tasks) // _ENOUGH_APART), _MOST_TASKS_APART)
+        parts = [replace(plan, tasks=plan.tasks[start : start + size]) for start in range(0, len(plan.tasks), size)]
         self.activities += len(parts)
         started = [
             self.ctx.call_child_workflow(workflow, input={"run": run, "plan": part.to_json()}, app_id=self.app_id)
