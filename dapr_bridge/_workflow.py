@@ -130,7 +130,7 @@ class Drive:
     def _run_apart(self, plan: RunOutcome) -> Generator[Any, Any, Sequence[TaskOutcome]]:
         """Run the tasks in workflows of their own, whose histories, and whose many wakings, end with them."""
         workflow, run = _names.tasks_workflow(self.request.graph), self._without_input(plan).to_json()
-        size = min(max(_FEWEST_TASKS_APART, len(plan.tasks) // _ENOUGH_APART), _MOST_TASKS_APART)
+        size = self._tasks_apart(plan)
         parts = [replace(plan, tasks=plan.tasks[start : start + size]) for start in range(0, len(plan.tasks), size)]
         self.activities += len(parts)
         started = [
@@ -149,14 +149,12 @@ class Drive:
     def run_tasks(self, plan: RunOutcome) -> Generator[Any, Any, Sequence[TaskOutcome]]:
         """Run the planned tasks side by side, and return how each has ended."""
         self.activities += len(plan.tasks)
-        at_once = self.request.config.get("max_concurrency") or len(plan.tasks)
-        if len(plan.tasks) <= at_once:
-            started = [self._start(plan, task) for task in plan.tasks]
-        else:
-            started = yield from self._start_some_at_once(plan, at_once)
         superstep = _names.superstep_name(self.ctx.instance_id, plan.checkpoint_id)
-        if len(plan.tasks) <= at_once:
-            # Else the end of one may be what another waits for.
+        if self._is_limited(plan):
+            # The end of one may be what another waits for.
+            started = yield from self._start_some_at_once(plan)
+        else:
+            started = [self._start(plan, task) for task in plan.tasks]
             ENDS.turn(superstep, tasks=len(started))
         try:
             yield when_all(started)
@@ -168,8 +166,17 @@ class Drive:
         ENDS.forget(superstep)
         return [_NOT_RUN if _is_of_no_worker(each) else TaskOutcome.from_json(each.get_result()) for each in started]
 
-    def _start_some_at_once(self, plan: RunOutcome, at_once: int) -> Generator[Any, Any, list[Any]]:
-        started: list[Any] = []
+    def _is_limited(self, plan: RunOutcome) -> bool:
+        return len(plan.tasks) > (self.request.config.get("max_concurrency") or len(plan.tasks))
+
+    def _tasks_apart(self, plan: RunOutcome) -> int:
+        """How many tasks one workflow of their own runs; all, when they are counted."""
+        if self._is_limited(plan):
+            return len(plan.tasks)
+        return min(max(_FEWEST_TASKS_APART, len(plan.tasks) // _ENOUGH_APART), _MOST_TASKS_APART)
+
+    def _start_some_at_once(self, plan: RunOutcome) -> Generator[Any, Any, list[Any]]:
+        at_once, started = self.request.config["max_concurrency"], list[Any]()
         for task in plan.tasks:
             running = [each for each in started if not each.is_complete]
             if len(running) >= at_once:

@@ -142,16 +142,7 @@ class DurableGraph(ThreadReader):
             )
             return [chunk async for chunk in chunks]
         call = self._call(config, options, context=context, run_id=run_id, if_busy=if_busy, others=others)
-        async with reported(call.config, name=self._hosted_name, given=input) as report:
-            await report.begins(input, self._saver)
-            run = self._calls.run_in_task if call.nest else self._calls.run
-            result = await run(input, call)
-            output = presenter(self._original, version=version).output(
-                await self._calls.value(result.output), result.interrupts
-            )
-            await report.ends(result, self._graph, call.options)
-            report.output = output
-        return output
+        return await self._output(input, call, version=version)
 
     async def arun(
         self,
@@ -270,6 +261,18 @@ class DurableGraph(ThreadReader):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    async def _output(self, given: Any, call: Call, *, version: Version) -> Any:
+        async with reported(call.config, name=self._hosted_name, given=given) as report:
+            await report.begins(given, self._saver)
+            run = self._calls.run_in_task if call.nest else self._calls.run
+            result = await run(given, call)
+            output = presenter(self._original, version=version).output(
+                await self._calls.value(result.output), result.interrupts
+            )
+            await report.ends(result, self._graph, call.options)
+            report.output = output
+        return output
 
     def _call(
         self,

@@ -141,8 +141,7 @@ class StateStore:
         Returns:
             Whether they were written. False: none was; a guard may have failed, or they are too large for one message.
         """
-        items = _items_of_one_message(writes)
-        return bool(items) and (yield from self._send(items))
+        return _fit_one_message(writes) and (yield from self._commit(writes))
 
     def has_whole_transactions(self) -> Steps[bool]:
         """Tell whether the store is known to write all of a transaction or nothing; it is asked for once."""
@@ -211,9 +210,7 @@ class StateStore:
     def _writer(self) -> Steps[Callable[[Sequence[Write]], Steps[bool]]]:
         """Return what writes in one transaction if it can."""
         is_whole = yield from self.has_whole_transactions()
-        return lambda writes: (
-            self.write_at_once(writes) if is_whole and _items_of_one_message(writes) else self.write(writes)
-        )
+        return lambda writes: (self._commit if is_whole and _fit_one_message(writes) else self.write)(writes)
 
     def delete(self, keys: Iterable[str]) -> Steps[None]:
         """Delete documents with their parts; a key that holds nothing is no error."""
@@ -330,10 +327,9 @@ def _items(write: Write) -> list[_Item]:
     return [*parts, _Item(write.key, manifest, write.guard)]
 
 
-def _items_of_one_message(writes: Sequence[Write]) -> list[_Item]:
-    """Return the key-value pairs of documents, or none if they are too large for one message."""
-    items = [item for write in writes for item in _items(write)]
-    return items if sum(item.size for item in items) <= MESSAGE_BYTES else []
+def _fit_one_message(writes: Sequence[Write]) -> bool:
+    """Tell whether one message can carry all; the names of parts are within what it leaves free."""
+    return sum(len(write.key) + len(write.data or b"") for write in writes) <= MESSAGE_BYTES
 
 
 def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from dapr_bridge import DaprSaver, Unit
 from dapr_bridge.saver.effects import run
@@ -39,14 +39,7 @@ Duel = Literal[
 One that wakes up was stopped (SIGSTOP) for longer than its lease lasts, until the other has ended the run.
 """
 
-DUELS: tuple[Duel, ...] = (
-    "holder goes on",
-    "holder is killed",
-    "holder wakes up after the end",
-    "waiting worker is killed",
-    "daprd is killed",
-    "store is killed",
-)
+DUELS: tuple[Duel, ...] = get_args(Duel)
 PLACES = (Moment(kind=f"{NODE}work-1"), Moment(kind=f"{NODE}gather"))
 """Where the holder stands in a duel: beside other tasks, and alone."""
 

@@ -148,17 +148,19 @@ async def test_no_more_tasks_run_at_once_than_the_config_says(rig: Rig, wide: Du
     for number in range(4):
         rig.far.hold(f"work {number}")
     config: Any = {**on_thread("few"), "max_concurrency": 4}
-    running = asyncio.create_task(wide.ainvoke({"width": 20}, config))
+    running = asyncio.create_task(wide.ainvoke({"width": 60}, config))
     for number in range(4):
         await asyncio.to_thread(rig.far.wait_for, f"work {number}")
+    # Were there others at work, they would come to an end.
+    await asyncio.wait([running], timeout=1)
     at_first = rig.far.counts()
     for number in range(4):
         rig.far.release(f"work {number}")
     output = await running
 
     assert at_first == {f"work {n}": 1 for n in range(4)}
-    assert output["brought"] == brought(20)
-    assert rig.far.counts() == works(20)
+    assert output["brought"] == brought(60)
+    assert rig.far.counts() == works(60)
 
 
 async def test_a_killed_worker_repeats_only_what_was_not_saved(rig: Rig, wide: DurableGraph) -> None:
