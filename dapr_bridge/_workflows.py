@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowState, WorkflowStatus
@@ -26,6 +26,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 # daprd 1.18 reads an instance in two steps, and refuses when it has gone on in between (dapr/dapr#10242).
 _GOES_ON = "declared in metadata"
 _MOMENT = timedelta(seconds=5)
+
+Read = TypeVar("Read")
 
 
 class Workflows(Closing):
@@ -62,15 +64,7 @@ class Workflows(Closing):
 
     async def state(self, instance_id: str) -> WorkflowState | None:
         """Return how a workflow stands, or None when there is none."""
-        while_going_on = Tries(_MOMENT)
-        while True:
-            try:
-                return await asyncio.to_thread(self._connected().get_workflow_state, instance_id)
-            except grpc.RpcError as error:
-                pause = while_going_on.pause() if _GOES_ON in describe(error) else None
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause.seconds)
+        return await _read(lambda: self._connected().get_workflow_state(instance_id))
 
     async def is_live(self, instance_id: str) -> bool:
         """Tell whether a workflow goes on.
@@ -128,7 +122,7 @@ class Workflows(Closing):
         """
         hub: Any = vars(self._connected())[_HUB]
         try:
-            return await asyncio.to_thread(hub.get_instance_history, instance_id)
+            return await _read(lambda: hub.get_instance_history(instance_id))
         except grpc.RpcError:
             if await self.state(instance_id) is None:
                 return ()
@@ -158,3 +152,16 @@ class Workflows(Closing):
                 host, _, port = (self._address or "").rpartition(":")
                 self._client = DaprWorkflowClient(host=host or None, port=port or None)
             return self._client
+
+
+async def _read(call: Callable[[], Read]) -> Read:
+    """Read of an instance, again and again while daprd is between the two steps of it."""
+    while_going_on = Tries(_MOMENT)
+    while True:
+        try:
+            return await asyncio.to_thread(call)
+        except grpc.RpcError as error:
+            pause = while_going_on.pause() if _GOES_ON in describe(error) else None
+            if pause is None:
+                raise
+            await asyncio.sleep(pause.seconds)

@@ -10,11 +10,12 @@ from typing import Any
 import grpc
 
 _WORDS = "workflow 'x': inbox key 'inbox-000000' declared in metadata (inboxLength=1) but missing from state store"
+_READS = ("GetInstance", "GetInstanceHistory")
 
 
 @contextmanager
 def hasty_sidecar(target: str, *, refusals: int) -> Iterator[str]:
-    """Refuse so many calls of `GetInstance`, pass on what comes after, and give the address."""
+    """Refuse so many calls of each way to read an instance, pass on what comes after, and give the address."""
     with grpc.insecure_channel(target) as upstream:
         server = grpc.server(ThreadPoolExecutor(4), handlers=[_Handler(upstream, refusals)])
         port = server.add_insecure_port("127.0.0.1:0")
@@ -27,14 +28,16 @@ def hasty_sidecar(target: str, *, refusals: int) -> Iterator[str]:
 
 class _Handler(grpc.GenericRpcHandler):
     def __init__(self, upstream: grpc.Channel, refusals: int) -> None:
-        self._upstream, self._left = upstream, refusals
+        self._upstream = upstream
+        self._left = dict.fromkeys(_READS, refusals)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         method = handler_call_details.method
 
         def answer(request: bytes, context: grpc.ServicerContext) -> Any:
-            if method.endswith("/GetInstance") and self._left:
-                self._left -= 1
+            read = method.rpartition("/")[2]
+            if self._left.get(read):
+                self._left[read] -= 1
                 context.abort(grpc.StatusCode.UNKNOWN, _WORDS)
             return self._upstream.unary_unary(method)(request)
 

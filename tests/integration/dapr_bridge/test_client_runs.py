@@ -285,3 +285,4 @@ async def _until_logged(rig: ClientRig, text: str) -> None:
 async def test_a_run_that_goes_on_while_it_is_read_is_read_again(rig: ClientRig) -> None:
     with hasty_sidecar(rig.sidecar.address, refusals=3) as address, Workflows(address) as workflows:
         assert await workflows.state("nobody-knows-it") is None
+        assert list(await workflows.history("nobody-knows-it")) == []
