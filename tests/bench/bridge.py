@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -121,6 +122,7 @@ def _aims(chains: Sequence[Times], fans: Sequence[Times], costs: Sequence[Cost],
         for each in [*small, *fans]
         if each.samples.get("plain")
     ]
+    figures += _further(small)
     figures += [
         Figure(
             what=f"unit `task` over plain activities between two others, per node of {each.load}",
@@ -138,6 +140,22 @@ def _aims(chains: Sequence[Times], fans: Sequence[Times], costs: Sequence[Cost],
             aim="not Dapr's late second",
         ),
     ]
+
+
+def _further(chains: Sequence[Times]) -> list[Figure]:
+    """What a superstep costs once a run has begun: a chain less the next shorter one."""
+    figures: list[Figure] = []
+    for shorter, longer in pairwise(chains):
+        run, native, task, plain = (longer.beyond(shorter, way) for way in ("run", "native", "task", "plain"))
+        what = f"each superstep beyond {shorter.load.goal:,}, up to {longer.load.goal:,}"
+        if run and native:
+            value = f"{run - native:+.2f} ms"
+            figures.append(Figure(what=f"unit `run` over LangGraph alone, {what}", value=value, aim="at most 2 ms"))
+        if task and plain:
+            value = f"{task / plain:.2f} times"
+            what = f"unit `task` over a plain activity, {what}"
+            figures.append(Figure(what=what, value=value, aim="at most 1.3 times"))
+    return figures
 
 
 def _flatness(costs: Sequence[Cost], what: str) -> Figure:

@@ -44,6 +44,13 @@ class Times:
         """Return the median in milliseconds."""
         return median(self.samples[way]) * 1e3 if way in self.samples else None
 
+    def beyond(self, shorter: Times, way: str) -> float | None:
+        """Return what each step costs that a shorter load does not have, in milliseconds."""
+        long, short = self.middle(way), shorter.middle(way)
+        if long is None or short is None:
+            return None
+        return (long * self.load.goal - short * shorter.load.goal) / (self.load.goal - shorter.load.goal)
+
     def cell(self, way: str) -> str:
         """Return the median with its range, in milliseconds."""
         found = self.samples.get(way)
@@ -88,12 +95,13 @@ async def measure_times(rig: Rig, load: Load, *, repeats: int, longest_plain: in
 def times_section(heading: str, text: str, found: Sequence[Times], *, unit: str, plot: str) -> Section:
     """Return the table of one shape."""
     ways = {way: name for way, name in WAYS.items() if any(way in each.samples for each in found)}
+    plain = [way for way in ("plain", "joined") if way in ways]
     columns = [
         "state",
         unit,
         *(f"{name}, ms" for name in ways.values()),
         "`run` less LangGraph, ms",
-        "`task` over activity",
+        *(f"`task` over {WAYS[way].removeprefix('plain Dapr ')}" for way in plain),
     ]
     rows = [
         [
@@ -101,7 +109,7 @@ def times_section(heading: str, text: str, found: Sequence[Times], *, unit: str,
             f"{each.load.goal:,}",
             *(each.cell(way) for way in ways),
             each.over_native(),
-            each.over_plain(),
+            *(each.over_plain(way) for way in plain),
         ]
         for each in found
     ]
