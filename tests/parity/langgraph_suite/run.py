@@ -67,6 +67,7 @@ def run_suite(how: str, *, select: str = "", seconds: int = 120) -> dict[str, Te
     ).stdout.strip()
     # The savers in SQLite give way to the same saver of ours as the one in memory.
     chosen = f"not sqlite and ({select})" if select else "not sqlite"
+    suite = provide_suite()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         command = [
@@ -84,12 +85,15 @@ def run_suite(how: str, *, select: str = "", seconds: int = 120) -> dict[str, Te
             ),
             *(f"--timeout={seconds}", "-k", chosen, "tests"),
         ]
-        with (_HOME / CACHE / f"{how}.log").open("w") as output:
+        with log_of(how).open("w") as output:
             environment = _environment(how, log)
-            subprocess.run(
-                command, cwd=provide_suite(), env=environment, check=False, stdout=output, stderr=subprocess.STDOUT
-            )
+            subprocess.run(command, cwd=suite, env=environment, check=False, stdout=output, stderr=subprocess.STDOUT)
         return _read(log)
+
+
+def log_of(how: str) -> Path:
+    """Return where pytest's output goes."""
+    return _HOME / CACHE / f"{how}.log"
 
 
 def _environment(how: str, log: Path) -> Mapping[str, str]:
