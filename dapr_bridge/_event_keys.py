@@ -3,6 +3,9 @@
 LangGraph does not say which task an `updates` event is of, nor which checkpoint a `values` event shows. Both follow
 from what comes next: a task's result right after its update, a checkpoint right after the values that it holds. So an
 event waits here until its name is known; it never waits for the graph's code.
+
+What an error handler writes is named after the task that has failed: where a superstep's tasks run apart, LangGraph
+tells it when the handler ends, and once more, as that task's, when the superstep does.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from dapr_bridge._payloads import encode_payload
+from dapr_bridge._pending import PendingTasks
 from dapr_bridge.errors import ValueNotKeptError
 
 NAMING_MODES = ("checkpoints", "tasks", "values")
@@ -38,11 +42,15 @@ class StreamedEvent:
 
 @dataclass
 class _Place:
-    """What is known of one namespace: its current checkpoint, that superstep's tasks, which of them are told."""
+    """What is known of one namespace: its current checkpoint, that superstep's tasks, which of them are told.
+
+    Of the tasks that have failed: their names and ids.
+    """
 
     checkpoint_id: str = ""
     tasks: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     told: set[str] = field(default_factory=set[str])
+    failed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
 class EventKeys:
@@ -51,7 +59,8 @@ class EventKeys:
     Args:
         serde: serializer for events that only their content can name.
         attempt: number of the attempt.
-        finished: tells which tasks of a checkpoint had saved their output when it was read.
+        pending: tells what the tasks after a checkpoint have saved.
+        handlers: names of error handlers, by the nodes of the outermost graph whose failures they handle.
     """
 
     def __init__(
@@ -59,9 +68,11 @@ class EventKeys:
         serde: SerializerProtocol,
         *,
         attempt: int,
-        finished: Callable[[Namespace, str], Awaitable[frozenset[str]]],
+        pending: Callable[[Namespace, str], Awaitable[PendingTasks]],
+        handlers: Mapping[str, str] | None = None,
     ) -> None:
-        self._serde, self._attempt, self._finished = serde, attempt, finished
+        self._serde, self._attempt, self._pending = serde, attempt, pending
+        self._handlers = handlers or {}
         self._places: dict[Namespace, _Place] = {}
         self._waiting: deque[StreamedEvent] = deque()
         self._seen: Counter[str] = Counter()
@@ -104,7 +115,7 @@ class EventKeys:
     def _name_checkpoint(self, event: StreamedEvent, place: _Place) -> None:
         place.checkpoint_id = event.payload["config"]["configurable"].get("checkpoint_id", "")
         place.tasks = [(task["name"], task["id"]) for task in event.payload["tasks"]]
-        place.told = set()
+        place.told, place.failed = set(), []
         event.key = self._key(event, place.checkpoint_id)
         self._name_earlier(event.namespace, "values", place.checkpoint_id)
 
@@ -117,7 +128,15 @@ class EventKeys:
             return
         place.told.add(task_id)
         event.key = self._key(event, task_id, "result")
-        self._name_earlier(event.namespace, "updates", task_id)
+        if event.payload.get("error"):
+            place.failed.append((event.payload["name"], task_id))
+        self._name_earlier(event.namespace, "updates", self._writer(event, place))
+
+    def _writer(self, event: StreamedEvent, place: _Place) -> str:
+        """Return the id of the task whose output an ended one has written: its own, or that of one that it handles."""
+        handled = [each for name, each in place.failed if self._handlers.get(name) == event.payload["name"]]
+        is_apart = not event.namespace and len(handled) == 1
+        return handled[0] if is_apart else event.payload["id"]
 
     def _name_values(self, event: StreamedEvent, place: _Place) -> None:
         if isinstance(event.payload, Mapping) and _INTERRUPT in event.payload:
@@ -127,17 +146,12 @@ class EventKeys:
         if _INTERRUPT in event.payload:
             event.key = self._key(event, place.checkpoint_id, _interrupt_ids(event.payload))
         elif event.payload.get(_METADATA, {}).get("cached"):
-            event.key = self._key(event, await self._task_of_saved_update(event, place))
-
-    async def _task_of_saved_update(self, event: StreamedEvent, place: _Place) -> str:
-        """Find the task whose saved output is told again: the tasks come in their order."""
-        finished = await self._finished(event.namespace, place.checkpoint_id)
-        names = set(event.payload) - {_METADATA}
-        candidates = [each for name, each in place.tasks if name in names and each not in place.told]
-        # One that had not saved anything has its output from the cache.
-        task_id = next((each for each in candidates if each in finished), next(iter(candidates), ""))
-        place.told.add(task_id)
-        return task_id
+            pending = await self._pending(event.namespace, place.checkpoint_id)
+            task_id = _task_of_saved_update(event, place, pending)
+            place.told.add(task_id)
+            event.key = self._key(event, task_id)
+            if task_id in pending.handled and not event.namespace:
+                event.payload = {self._handlers.get(name, name): each for name, each in event.payload.items()}
 
     def _running_task(self, place: _Place) -> str:
         """Name the one task that runs.
@@ -164,6 +178,14 @@ class EventKeys:
         except ValueNotKeptError:
             return ""
         return hashlib.sha256(repr(encoded).encode()).hexdigest()[:16]
+
+
+def _task_of_saved_update(event: StreamedEvent, place: _Place, pending: PendingTasks) -> str:
+    """Find the task whose saved output is told again: the tasks come in their order."""
+    names = set(event.payload) - {_METADATA}
+    candidates = [each for name, each in place.tasks if name in names and each not in place.told]
+    # One that had not saved anything has its output from the cache.
+    return next((each for each in candidates if each in pending.finished), next(iter(candidates), ""))
 
 
 def _debug_subject(payload: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ release of LangGraph changes it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -138,6 +138,11 @@ def listening(config: RunnableConfig, stream: StreamProtocol, *, store: BaseStor
 def resuming(config: RunnableConfig, *, is_resumed: bool) -> RunnableConfig:
     """Return a config that says whether subgraphs with a memory of their own go on, or are called anew."""
     return {**config, "configurable": {**config.get("configurable", {}), _RESUMING_KEY: is_resumed}}
+
+
+def error_handlers(graph: Pregel[Any, Any, Any, Any]) -> Mapping[str, str]:
+    """Return the names of error handlers, by the nodes whose failures they handle."""
+    return graph.node_error_handler_map
 
 
 def steps_allowed(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig) -> int:

@@ -21,11 +21,13 @@ class PendingTasks:
 
     Attributes:
         finished: ids of those whose output, or that of their error handler, is saved.
+        handled: ids of those of them whose output is that of their error handler.
         asked: the questions of those that are not finished, by task id.
         has_sends: whether there are tasks of Sends among them.
     """
 
     finished: frozenset[str] = frozenset()
+    handled: frozenset[str] = frozenset()
     asked: Mapping[str, tuple[Interrupt, ...]] = field(default_factory=dict[str, tuple[Interrupt, ...]])
     has_sends: bool = False
 
@@ -44,10 +46,11 @@ class PendingTasks:
                 handed_over.add(task_id)
             elif channel not in CONTROL:
                 finished.add(task_id)
-        finished |= {each for each in handed_over if handler_id(each) in finished}
+        handled = frozenset(each for each in handed_over if handler_id(each) in finished)
+        finished |= handled
         open_questions = {each: questions for each, questions in asked.items() if each not in finished}
         has_sends = head is not None and bool(head.checkpoint["channel_values"].get(TASKS))
-        return cls(finished=frozenset(finished), asked=open_questions, has_sends=has_sends)
+        return cls(finished=frozenset(finished), handled=handled, asked=open_questions, has_sends=has_sends)
 
     @property
     def questions(self) -> tuple[Interrupt, ...]:

@@ -7,16 +7,16 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import WRITES_IDX_MAP
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 from langgraph.types import GraphOutput, StreamMode
 
 from dapr_bridge._event_keys import NAMING_MODES, EventKeys, Namespace, StreamedEvent
 from dapr_bridge._events import EventBus, EventPublisher, EventSink, StreamRequest
-from dapr_bridge._langgraph import told
+from dapr_bridge._langgraph import error_handlers, told
 from dapr_bridge._names import RUN_METADATA
 from dapr_bridge._payloads import decode_kept
+from dapr_bridge._pending import PendingTasks
 from dapr_bridge._wire import Failure, RunRequest
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
@@ -105,7 +105,10 @@ class RunStream:
         """Return what publishes the run's events, or None when nobody wants to see them."""
         if self._wanted is None or self._publisher is None:
             return None
-        return Listener(self._saver, self._publisher, wanted=self._wanted, config=config, attempt=self._attempt)
+        handlers = error_handlers(self._graph)
+        return Listener(
+            self._saver, self._publisher, wanted=self._wanted, config=config, attempt=self._attempt, handlers=handlers
+        )
 
 
 class Listener:
@@ -119,13 +122,20 @@ class Listener:
     """
 
     def __init__(
-        self, saver: DaprSaver, sink: EventSink, *, wanted: StreamRequest, config: RunnableConfig, attempt: int
+        self,
+        saver: DaprSaver,
+        sink: EventSink,
+        *,
+        wanted: StreamRequest,
+        config: RunnableConfig,
+        attempt: int,
+        handlers: Mapping[str, str],
     ) -> None:
         self.modes = cast("list[StreamMode]", sorted({*wanted.modes, *NAMING_MODES}))
         self.subgraphs = wanted.subgraphs
         self._saver, self._sink, self._wanted = saver, sink, frozenset(wanted.modes)
         self._thread_id = config.get("configurable", {})["thread_id"]
-        self._keys = EventKeys(saver.serde, attempt=attempt, finished=self._finished)
+        self._keys = EventKeys(saver.serde, attempt=attempt, pending=self._pending, handlers=handlers)
 
     async def hear(self, namespace: Namespace, mode: str, payload: Any) -> None:
         """Take in one event."""
@@ -146,15 +156,13 @@ class Listener:
                 payload = _as_plain(event.mode, event.payload)
                 await self._sink.emit(event.namespace, event.mode, payload, key=event.key)
 
-    async def _finished(self, namespace: Namespace, checkpoint_id: str) -> frozenset[str]:
+    async def _pending(self, namespace: Namespace, checkpoint_id: str) -> PendingTasks:
         configurable = {
             "thread_id": self._thread_id,
             "checkpoint_ns": "|".join(namespace),
             "checkpoint_id": checkpoint_id,
         }
-        found = await self._saver.aget_tuple({"configurable": configurable})
-        writes = found.pending_writes or [] if found else []
-        return frozenset(task_id for task_id, channel, _ in writes if channel not in WRITES_IDX_MAP)
+        return PendingTasks.on(await self._saver.aget_tuple({"configurable": configurable}))
 
 
 def without_checkpoint(config: RunnableConfig) -> RunnableConfig:

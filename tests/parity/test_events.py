@@ -50,16 +50,8 @@ def _with_errors_told(mode: str, payload: Any) -> Any:
     return payload
 
 
-# In unit `task`, what an error handler wrote is told once more when its superstep ends, as the failed node's update.
-_TOLD_AGAIN = frozenset({"error_handler_after_retries"})
-
-
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-async def test_a_shape_tells_the_same_through_the_bridge(
-    shape: Shape, hosted: HostedShapes, request: pytest.FixtureRequest
-) -> None:
-    if hosted.unit == "task" and shape.name in _TOLD_AGAIN:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="a handler's writes are told twice"))
+async def test_a_shape_tells_the_same_through_the_bridge(shape: Shape, hosted: HostedShapes) -> None:
     thread_id = f"{shape.name}-{hosted.unit}-events"
     graph, runs = watched(shape.build())
     native = Listening(NativeSide(graph))

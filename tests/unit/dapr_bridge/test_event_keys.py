@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from langgraph.checkpoint.base import WRITES_IDX_MAP
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.config import get_stream_writer
@@ -15,6 +14,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Send
 
 from dapr_bridge._event_keys import EventKeys, StreamedEvent
+from dapr_bridge._pending import PendingTasks
 
 pytestmark = pytest.mark.anyio
 
@@ -56,13 +56,11 @@ def build(saver: InMemorySaver, broken: set[int]) -> Any:
 async def attempt(graph: Any, saver: InMemorySaver, given: Any, number: int) -> list[StreamedEvent]:
     """Run once; returns the events with their names."""
 
-    async def finished(namespace: tuple[str, ...], checkpoint_id: str) -> frozenset[str]:
+    async def pending(namespace: tuple[str, ...], checkpoint_id: str) -> PendingTasks:
         place = {"thread_id": "t", "checkpoint_ns": "|".join(namespace), "checkpoint_id": checkpoint_id}
-        found = await saver.aget_tuple({"configurable": place})
-        writes = found.pending_writes or [] if found else []
-        return frozenset(task_id for task_id, channel, _ in writes if channel not in WRITES_IDX_MAP)
+        return PendingTasks.on(await saver.aget_tuple({"configurable": place}))
 
-    keys, named = EventKeys(JsonPlusSerializer(), attempt=number, finished=finished), []
+    keys, named = EventKeys(JsonPlusSerializer(), attempt=number, pending=pending), []
     try:
         async for namespace, mode, payload in graph.astream(
             given, THREAD, stream_mode=MODES, subgraphs=True, durability="sync"
@@ -103,6 +101,37 @@ async def test_two_attempts_name_each_thing_alike_and_the_whole_is_told_once() -
     for mode in ("values", "checkpoints", "updates"):
         assert len([event for event in told.values() if event.mode == mode]) == len(subjects(whole, mode)), MOVED
     assert sorted(_words(told.values())) == sorted(_words(whole)), MOVED
+
+
+TASK = {"id": "f", "name": "fragile"}
+BEGINS: Any = [
+    ("checkpoints", {"config": {"configurable": {"checkpoint_id": "c"}}, "tasks": [TASK]}),
+    ("tasks", {**TASK, "input": {}}),
+]
+
+
+async def test_what_a_handler_wrote_is_named_alike_when_it_ends_and_when_its_superstep_does() -> None:
+    written = {"words": ["comfort"]}
+    ends: Any = [
+        ("tasks", {**TASK, "error": ValueError("broken"), "result": {}}),
+        ("updates", {"comfort": written}),
+        ("tasks", {"id": "h", "name": "comfort", "error": None, "result": written}),
+    ]
+    again: Any = [("updates", {"fragile": written, "__metadata__": {"cached": True}})]
+
+    first = [each for each in await _named([*BEGINS, *ends]) if each.mode == "updates"]
+    second = [each for each in await _named([*BEGINS, *again]) if each.mode == "updates"]
+
+    assert [each.key for each in first] == [each.key for each in second]
+    assert second[0].payload == {"comfort": written, "__metadata__": {"cached": True}}
+
+
+async def _named(events: Any) -> list[StreamedEvent]:
+    async def pending(_: tuple[str, ...], __: str) -> PendingTasks:
+        return PendingTasks(finished=frozenset({"f"}), handled=frozenset({"f"}))
+
+    keys = EventKeys(JsonPlusSerializer(), attempt=1, pending=pending, handlers={"fragile": "comfort"})
+    return [each for mode, payload in events for each in await keys.name((), mode, payload)]
 
 
 def _words(events: Any) -> list[str]:

@@ -141,9 +141,11 @@ async def test_a_failed_task_with_an_error_handler_is_marked_before_the_handler_
         .add_edge(START, "fail")
         .compile(checkpointer=InMemorySaver())
     )
-    await graph.ainvoke({"words": []}, THREAD, durability="sync")
+    updates = [each async for each in graph.astream({"words": []}, THREAD, stream_mode="updates", durability="sync")]
 
     assert marked == [True], "an error handler runs before its task's failure is saved"
+    handler = _langgraph.error_handlers(graph)["fail"]
+    assert updates == [{handler: {"words": ["handled"]}}], "an error handler's update is told under another name"
 
 
 async def test_interrupt_ids_look_like_hashes_and_stand_in_the_writes_of_their_task() -> None:
