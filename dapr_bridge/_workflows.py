@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import grpc
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowState, WorkflowStatus
+from dapr.ext.workflow.logger import LoggerOptions
 
 from dapr_bridge._contexts import Closing
 from dapr_bridge.errors import BridgeError, StateStoreUnavailableError
-from dapr_bridge.saver.sidecar import Tries, describe, status_of
+from dapr_bridge.saver.sidecar import Tries, describe, status_of, tells_of_absence
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,11 @@ class Workflows(Closing):
                 return True
 
     async def state(self, instance_id: str) -> WorkflowState | None:
-        """Return how a workflow stands, or None when there is none."""
+        """Return how a workflow stands, or None when there is none. A sidecar that is away is waited for.
+
+        Raises:
+            StateStoreUnavailableError: it stayed away.
+        """
         return await _read(lambda: self._connected().get_workflow_state(instance_id))
 
     async def is_live(self, instance_id: str) -> bool:
@@ -91,17 +96,18 @@ class Workflows(Closing):
     async def end(self, instance_id: str) -> WorkflowState | None:
         """Wait for a workflow's end, or until it has vanished.
 
-        By short polls: daprd's own waiting stream can be a second late. A sidecar that is away is waited for.
+        By short polls: daprd's own waiting stream can be a second late. A sidecar that is away, or whose store is, is
+        waited for.
         """
-        pause, while_away = _FIRST_PAUSE, Tries(_PATIENCE)
+        pause, while_in_trouble = _FIRST_PAUSE, Tries(_PATIENCE)
         while True:
             try:
                 state = await self.state(instance_id)
             except grpc.RpcError:
-                if while_away.pause() is None:
+                if while_in_trouble.pause() is None:
                     raise
             else:
-                while_away = Tries(_PATIENCE)
+                while_in_trouble = Tries(_PATIENCE)
                 if state is None or state.runtime_status in ENDED:
                     return state
             await asyncio.sleep(pause)
@@ -150,18 +156,25 @@ class Workflows(Closing):
         with self._guard:
             if self._client is None:
                 host, _, port = (self._address or "").rpartition(":")
-                self._client = DaprWorkflowClient(host=host or None, port=port or None)
+                # What it would report as an error may be mended by asking again; the rest is raised.
+                quiet = LoggerOptions(log_handler=logging.NullHandler())
+                self._client = DaprWorkflowClient(host=host or None, port=port or None, logger_options=quiet)
             return self._client
 
 
 async def _read(call: Callable[[], Read]) -> Read:
-    """Read of an instance, again and again while daprd is between the two steps of it."""
-    while_going_on = Tries(_MOMENT)
+    """Read of an instance, again and again while daprd is away, or between the two steps of a read."""
+    while_away, while_going_on = Tries(_PATIENCE), Tries(_MOMENT)
     while True:
         try:
             return await asyncio.to_thread(call)
         except grpc.RpcError as error:
-            pause = while_going_on.pause() if _GOES_ON in describe(error) else None
+            is_away = tells_of_absence(error)
+            tries = while_away if is_away else while_going_on if _GOES_ON in describe(error) else None
+            pause = tries.pause() if tries else None
             if pause is None:
+                if is_away:
+                    text = f"the sidecar did not answer in {_PATIENCE}: {describe(error)}. Is daprd running?"
+                    raise StateStoreUnavailableError(text) from error
                 raise
-            await asyncio.sleep(pause.seconds)
+        await asyncio.sleep(pause.seconds)

@@ -110,7 +110,7 @@ class SidecarCalls:
             error = call.exception()
             if error is None:
                 return call.result()
-            if status_of(error) in _AWAY:
+            if tells_of_absence(error):
                 pause = while_away.pause()
                 if pause is None:
                     text = f"the sidecar did not answer in {self.patience.away}: {describe(error)}. Is daprd running?"
@@ -135,6 +135,11 @@ def open_channel(address: str | None) -> grpc.Channel:
 def status_of(error: BaseException) -> grpc.StatusCode | None:
     """Return the status of a gRPC error."""
     return error.code() if isinstance(error, grpc.Call) else None
+
+
+def tells_of_absence(error: BaseException) -> bool:
+    """Tell whether a gRPC error says that the sidecar is away, or has gone before it could answer."""
+    return status_of(error) in _AWAY
 
 
 def describe(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.runtime import RunControl
 
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
@@ -146,3 +147,21 @@ async def test_a_run_ends_with_the_worker_that_has_it_and_goes_on_in_the_next(ri
 
     assert output == {"words": ["in", "one", "two", "three"]}
     assert after["words"] == [*output["words"], "more", "one", "two", "three"]
+
+
+@pytest.mark.parametrize("is_drained", [False, True], ids=["plainly", "with a control"])
+async def test_a_call_that_comes_while_the_sidecar_is_away_waits_for_it(rig: ClientRig, is_drained: bool) -> None:
+    given: dict[str, Any] = {"control": RunControl()} if is_drained else {}
+    async with rig.client("chain") as durable:
+        first = await durable.ainvoke({"words": ["in"]}, on_thread("t"), run_id="first")
+        rig.sidecar.kill()
+        running = asyncio.create_task(durable.ainvoke({"words": ["more"]}, on_thread("t"), run_id="second", **given))
+        again = asyncio.create_task(durable.ainvoke({"words": ["in"]}, on_thread("t"), run_id="first"))
+        await asyncio.sleep(1)
+        await asyncio.to_thread(rig.sidecar.start)
+
+        output, joined = await asyncio.wait_for(asyncio.gather(running, again), 60)
+
+    assert joined == first
+    assert output["words"] == [*first["words"], "more", "one", "two", "three"]
+    assert rig.far.counts() == {"one": 2, "two": 2, "three": 2}
