@@ -89,9 +89,9 @@ def idle_send() -> Send:
     return Send(IDLE, None)
 
 
-def with_idle_node(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
-    """Return a graph that knows the node of idle Sends: one that does nothing and writes nothing."""
-    return graph.copy({"nodes": {**graph.nodes, IDLE: _idle_node()}})
+def nodes_with_idle(graph: Pregel[Any, Any, Any, Any]) -> dict[str, PregelNode]:
+    """Return a graph's nodes and that of idle Sends: one that does nothing and writes nothing."""
+    return {**graph.nodes, IDLE: _idle_node()}
 
 
 @cache

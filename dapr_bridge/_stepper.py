@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -26,11 +27,11 @@ from dapr_bridge._langgraph import (
     TASKS,
     StepsLeft,
     listening,
+    nodes_with_idle,
     recursion_error,
     resuming,
     steps_allowed,
     told,
-    with_idle_node,
 )
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._saver_view import SaverView
@@ -91,7 +92,7 @@ class Stepper:
     ) -> None:
         self._saver = cast("BaseCheckpointSaver[Any]", graph.checkpointer)
         self._view = SettledView(self._saver)
-        self._graph = graph.copy({"checkpointer": self._view})
+        self._bare = graph
         self._fans_out = fans_out
         self._control = control or RunControl()
         self._arguments = dict(arguments or {})
@@ -100,6 +101,11 @@ class Stepper:
         self._ear = ear
         subgraphs = graph.get_subgraphs(recurse=True)
         self._memories = [path for path, each in subgraphs if isinstance(each, Pregel) and each.checkpointer is True]
+
+    @cached_property
+    def _graph(self) -> Graph:
+        """The graph as its whole supersteps run."""
+        return self._bare.copy({"checkpointer": self._view})
 
     async def advance(
         self,
@@ -181,7 +187,7 @@ class Stepper:
         if task.answers and not any(question.id in task.answers for question in pending.asked.get(task.id, ())):
             return "paused"
         view.hand_out(head)
-        graph = with_idle_node(_without_breakpoints(self._graph, view))
+        graph = _without_breakpoints(self._bare, view, nodes=nodes_with_idle(self._bare))
         value = Command(resume=dict(task.answers)) if task.answers else None
         try:
             await self._run(
@@ -227,7 +233,7 @@ class Stepper:
         view = SavedView(self._view, open_tasks={task["id"] for task in decision.announced["tasks"]} - finished)
         control = FanOut(lambda announced: announced_id(announced) != decision.checkpoint_id)
         await self._run(
-            _without_breakpoints(self._graph, view), None, config, control, ear=SavedTasks(ear, finished=finished)
+            _without_breakpoints(self._bare, view), None, config, control, ear=SavedTasks(ear, finished=finished)
         )
 
     async def _called(self, task: PlannedTask, config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
@@ -260,14 +266,14 @@ class Stepper:
             if planned is None:
                 view = TaskView(self._saver, task_id="", superstep=Superstep())
                 view.hand_out(head)
-                await self._run(_without_breakpoints(self._graph, view), None, config, FanOut(self._plans.note))
+                await self._run(_without_breakpoints(self._bare, view), None, config, FanOut(self._plans.note))
             sends = head.checkpoint["channel_values"].get(TASKS, ())
             return self._plans.note_sends(checkpoint_id, sends, self._saver.serde)
 
     def _ear_for(self, others: Collection[str], checkpoint_id: str) -> Ear | None:
         if self._ear is None:
             return None
-        has_cache = self._graph.cache is not None
+        has_cache = self._bare.cache is not None
         return OneTask(self._ear, others=others, checkpoint_id=checkpoint_id, has_cache=has_cache)
 
     async def _run(
@@ -276,7 +282,7 @@ class Stepper:
         """Let LangGraph run until it ends or is stopped."""
         latest: GraphOutput[Any] = GraphOutput(None)
         # As `ainvoke` and `astream` differ.
-        shown = {} if ear else {"output_keys": self._graph.output_channels}
+        shown = {} if ear else {"output_keys": self._bare.output_channels}
         arguments: dict[str, Any] = {**shown, **self._arguments}
         modes: list[StreamMode] = list(ear.modes) if ear else ["values"]
         subgraphs = ear is not None and ear.subgraphs
@@ -311,8 +317,9 @@ class _Ended:
     was_stopped: bool
 
 
-def _without_breakpoints(graph: Graph, view: SaverView) -> Graph:
-    return graph.copy({"checkpointer": view, "interrupt_before_nodes": [], "interrupt_after_nodes": []})
+def _without_breakpoints(graph: Graph, view: SaverView, *, nodes: Mapping[str, Any] | None = None) -> Graph:
+    given = {"nodes": nodes} if nodes else {}
+    return graph.copy({"checkpointer": view, "interrupt_before_nodes": [], "interrupt_after_nodes": [], **given})
 
 
 def _id(head: CheckpointTuple | None) -> str:

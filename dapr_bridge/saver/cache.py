@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Generic, TypeVar
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -48,6 +48,27 @@ class DocumentCache:
         with self._guard:
             for key in keys:
                 self._bytes -= len(self._documents.pop(key, b""))
+
+
+class Decoded:
+    """What the last documents that were read say, decoded once for all who share a read; for any thread.
+
+    What is handed out is not to be changed.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._guard = threading.Lock()
+        self._latest: deque[tuple[bytes, Any]] = deque(maxlen=most)
+
+    def of(self, data: bytes, decode: Callable[[bytes], Any]) -> Any:
+        """Return what the very same bytes say, decoding them when they were not seen of late."""
+        with self._guard:
+            known = next((each for seen, each in self._latest if seen is data), None)
+        if known is None:
+            known = decode(data)
+            with self._guard:
+                self._latest.append((data, known))
+        return known
 
 
 class Expectations(Generic[T]):

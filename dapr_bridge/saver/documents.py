@@ -9,13 +9,13 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from dapr_bridge.saver import keys
-from dapr_bridge.saver.cache import DocumentCache, Expectations
+from dapr_bridge.saver.cache import Decoded, DocumentCache, Expectations
 from dapr_bridge.saver.effects import Awaited, KeyLocks, Queues, SharedSteps, Steps
 from dapr_bridge.saver.heads import CHUNK_IDS, Head, Unlisted
 from dapr_bridge.saver.records import CheckpointRecord, Codec, PendingWrites, TaskWrites
 from dapr_bridge.saver.store import ABSENT, Document, StateStore
 
-_MOST_EXPECTATIONS = 10_000
+_MOST_EXPECTATIONS, _MOST_DECODED = 10_000, 4
 
 PAGE = CHUNK_IDS
 """How many checkpoints one bulk read asks for."""
@@ -115,6 +115,7 @@ class Memory:
         task_puts: writes of tasks that wait to be saved, by the checkpoint that they are on.
         reads: reads of documents, shared by those who ask for the same ones at once.
         unwritten: pending writes that cannot exist, for this saver has just put their checkpoints.
+        pending: what the last pending writes say that were read.
     """
 
     def __init__(self, cache_bytes: int) -> None:
@@ -126,6 +127,7 @@ class Memory:
         self.latest: Expectations[str] = Expectations(_MOST_EXPECTATIONS)
         self.driven: Expectations[tuple[int, str]] = Expectations(_MOST_EXPECTATIONS)
         self.unwritten: Expectations[Mapping[str, Document]] = Expectations(_MOST_EXPECTATIONS)
+        self.pending = Decoded(_MOST_DECODED)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,11 @@ class Documents:
 
     def pending(self, document: Document | None, glimpse: Glimpse = ALL) -> PendingWrites:
         """Decode the writes on a checkpoint."""
-        return PendingWrites.from_document(self.load(document), hides=glimpse.hides) if document else PendingWrites()
+        if document is None:
+            return PendingWrites()
+        # The tasks of a fan-out read them all at once.
+        said = self.memory.pending.of(document.data, self.codec.load)
+        return PendingWrites.from_document(said, hides=glimpse.hides)
 
     def task_writes(self, document: Document | None) -> TaskWrites | None:
         """Decode the writes of one task."""

@@ -24,8 +24,8 @@ from dapr_bridge._langgraph import (
     called_by,
     idle_send,
     listening,
+    nodes_with_idle,
     resuming,
-    with_idle_node,
 )
 from dapr_bridge._pending import PendingTasks
 from tests.kit.stepping import THREAD
@@ -193,7 +193,8 @@ async def test_an_idle_send_keeps_the_places_of_the_others_and_becomes_no_task(
     saver = WithIdleSends()
     graph = StateGraph(State).add_node("say", saying("said"))
     graph.add_conditional_edges(START, lambda _: [Send("say", None)] * 3, ["say"])
-    compiled = with_idle_node(graph.compile(checkpointer=saver))
+    bare = graph.compile(checkpointer=saver)
+    compiled = bare.copy({"nodes": nodes_with_idle(bare)})
     all_tasks = await stopped_before(compiled, "say", {"words": []})
 
     one = await stopped_before(compiled, "say", None)
