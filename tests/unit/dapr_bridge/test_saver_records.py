@@ -10,7 +10,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from dapr_bridge import ValueNotKeptError
 from dapr_bridge.saver import keys
-from dapr_bridge.saver.cache import DocumentCache
+from dapr_bridge.saver.cache import Decoded, DocumentCache
 from dapr_bridge.saver.heads import CHUNK_IDS, Head
 from dapr_bridge.saver.records import Codec, PendingWrites, TaskWrites, make_task_writes
 
@@ -138,3 +138,21 @@ def test_the_cache_forgets_the_least_recently_used() -> None:
     cache.put("c", b"12345")
 
     assert set(cache.get_many(["a", "b", "c"])) == {"a", "c"}
+
+
+def test_bytes_that_were_read_together_are_decoded_once_and_equal_ones_anew() -> None:
+    seen: list[bytes] = []
+
+    def decode(data: bytes) -> list[bytes]:
+        seen.append(data)
+        return [data]
+
+    decoded = Decoded(most=2)
+    first, equal, third = b"ab", bytes(bytearray(b"ab")), b"c"
+
+    assert decoded.of(first, decode) is decoded.of(first, decode)
+    assert decoded.of(equal, decode) is not decoded.of(first, decode)
+    decoded.of(third, decode)
+    decoded.of(first, decode)
+
+    assert seen == [first, equal, third, first]
