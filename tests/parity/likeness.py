@@ -19,10 +19,15 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|
 
 
 class Likeness:
-    """Makes values comparable; one for each run, for it numbers the ids by their first appearance."""
+    """Makes values comparable; one for each run, for it numbers the ids by their first appearance.
 
-    def __init__(self) -> None:
+    Args:
+        message_ids: whether the ids of messages count.
+    """
+
+    def __init__(self, *, message_ids: bool = True) -> None:
         self._ordinals: dict[str, str] = {}
+        self._message_ids = message_ids
 
     def of(self, value: Any) -> Any:
         """Return plain data."""
@@ -33,6 +38,8 @@ class Likeness:
                 return {"asks": self.of(value.value), "id": self.of(value.id)}
             case StateSnapshot():
                 return self.of_state(value)
+            case BaseMessage() if not self._message_ids and value.id:
+                return self.of(value.model_copy(update={"id": None}))
             case BaseModel():
                 return {"type": type(value).__name__, **self.of(value.model_dump())}
             case dict():

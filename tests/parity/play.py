@@ -47,9 +47,9 @@ def watched(graph: AnyGraph) -> tuple[AnyGraph, NodeRuns]:
     return graph.with_config(RunnableConfig(callbacks=[runs])), runs
 
 
-async def play(shape: Shape, side: Side, *, thread_id: str, runs: NodeRuns) -> Seen:
+async def play(shape: Shape, side: Side, *, thread_id: str, runs: NodeRuns, likeness: Likeness | None = None) -> Seen:
     """Return what was seen after each move, and at last the history."""
-    likeness, thread = Likeness(), RunnableConfig(configurable={"thread_id": thread_id})
+    likeness, thread = likeness or Likeness(), RunnableConfig(configurable={"thread_id": thread_id})
     seen: Seen = []
     for move in shape.script:
         outcome = await _outcome(move, side, thread, likeness)
