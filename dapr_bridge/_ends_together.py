@@ -26,7 +26,7 @@ _MOMENT = 0.05
 _LONGEST_WAY_TO_A_TURN = 1.0
 _LONGEST_TURN = 0.5
 # From Dapr's thanks for an answer to its standing before the workflow.
-_WAY_TO_THE_DOOR = 0.02
+_WAY_TO_THE_DOOR = 0.005
 
 # A worker's workflows share some threads; what holds one for a while leaves the others alone.
 _TURNS_AT_ONCE = 2

@@ -82,14 +82,17 @@ async def measure_bridge(
         late = rig.late
     draw_times(plots / "chains.svg", chain_times, x="supersteps", y="ms per superstep")
     draw_times(plots / "fans.svg", fan_times, x="tasks at once", y="ms per task")
-    draw_costs(plots / "bytes.svg", chain_costs)
+    draw_costs(plots / "superstep.svg", chain_costs, step="superstep")
+    draw_costs(plots / "task.svg", fan_costs, step="task")
     draw_replays(plots / "replay.svg", replays)
     return [
         figures_section("The bridge: aims", _AIMS, _aims(chain_times, fan_times, chain_costs, late)),
         times_section("The bridge: chains", _CHAINS, chain_times, unit="supersteps", plot="chains.svg"),
         times_section("The bridge: fan-outs", _FANS, fan_times, unit="tasks", plot="fans.svg"),
-        costs_section("The bridge: what a superstep costs", _COSTS, chain_costs, step="superstep", plot="bytes.svg"),
-        costs_section("The bridge: what a task costs", _FAN_COSTS, fan_costs, step="task"),
+        costs_section(
+            "The bridge: what a superstep costs", _COSTS, chain_costs, step="superstep", plot="superstep.svg"
+        ),
+        costs_section("The bridge: what a task costs", _FAN_COSTS, fan_costs, step="task", plot="task.svg"),
         replays_section("The bridge: replay", _REPLAY, replays, plot="replay.svg"),
     ]
 

@@ -14,6 +14,7 @@ from tests.bench.figures import Section
 from tests.bench.plots import draw
 
 _READ, _WRITES = "GetBulkState", ("SaveState", "ExecuteStateTransaction")
+_PANELS = {"history": "bytes of history", "state": "bytes of state written", "reads": "reads", "writes": "writes"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ async def measure_costs(rig: Rig, loads: Sequence[Load], *, say: Say) -> list[Co
     return found
 
 
-def costs_section(heading: str, text: str, found: Sequence[Cost], *, step: str, plot: str = "") -> Section:
+def costs_section(heading: str, text: str, found: Sequence[Cost], *, step: str, plot: str) -> Section:
     """Return the table."""
     columns = [
         "state",
@@ -91,15 +92,16 @@ def costs_section(heading: str, text: str, found: Sequence[Cost], *, step: str, 
     return Section(heading=heading, text=text, columns=columns, rows=rows, plot=plot)
 
 
-def draw_costs(path: Path, found: Sequence[Cost]) -> None:
-    """Draw the bytes of a superstep over the length of the chain, a line for each size of the state."""
+def draw_costs(path: Path, found: Sequence[Cost], *, step: str) -> None:
+    """Draw each column of the table over the length of the run, a line for each unit and size of the state."""
+    series: dict[tuple[Unit, int], list[Cost]] = {}
+    for each in found:
+        series.setdefault((each.unit, each.load.ballast), []).append(each)
     panels = {
-        f"unit {unit}": {
-            f"state of {size(ballast)}": [
-                (each.load.goal, each.state) for each in found if (each.unit, each.load.ballast) == (unit, ballast)
-            ]
-            for ballast in dict.fromkeys(each.load.ballast for each in found)
+        title: {
+            f"unit {unit}, state of {size(ballast)}": [(each.load.goal, getattr(each, column)) for each in costs]
+            for (unit, ballast), costs in series.items()
         }
-        for unit in UNITS
+        for column, title in _PANELS.items()
     }
-    draw(path, panels, x="supersteps", y="bytes of state written per superstep", log_y=False)
+    draw(path, panels, x=f"{step}s", y=f"per {step}", log_y=False, same_y=False)

@@ -18,10 +18,12 @@ _STYLE: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "bench", "font
 Line = Sequence[tuple[float, float]]
 
 
-def draw(path: Path, panels: Mapping[str, Mapping[str, Line]], *, x: str, y: str, log_y: bool = True) -> None:
-    """Draw one panel beside the other, each with its named lines."""
+def draw(
+    path: Path, panels: Mapping[str, Mapping[str, Line]], *, x: str, y: str, log_y: bool = True, same_y: bool = True
+) -> None:
+    """Draw one panel beside the other, each with its named lines; on one scale, or each from zero on its own."""
     with mpl.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), sharey=True, squeeze=False)
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), sharey=same_y, squeeze=False)
         # A name has its colour in every panel, also where another is missing.
         names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
         for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
@@ -30,6 +32,9 @@ def draw(path: Path, panels: Mapping[str, Mapping[str, Line]], *, x: str, y: str
                 label = name.replace("`", "")
                 axis.plot(*zip(*points, strict=True), marker="o", markersize=3, color=colour, label=label)
             axis.set(title=title, xlabel=x, xscale="log", yscale="log" if log_y else "linear")
+            if not same_y:
+                low, high = axis.get_ylim()
+                axis.set_ylim(min(0, low), high * 1.05)
         axes[0][0].set_ylabel(y)
         handles, labels = axes[0][0].get_legend_handles_labels()
         columns = min(len(labels), 2 * len(panels))

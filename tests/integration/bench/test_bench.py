@@ -46,5 +46,5 @@ def test_the_bridge_is_measured_drawn_and_written_beside_what_stands_on_the_page
     # Each chain is measured in all ways, and the figures come live.
     assert ended.stdout.count("chain of 2, state 0 B: plain Dapr activity") == 1
     pictures = {each.name for each in (tmp_path / "plots").iterdir()}
-    assert pictures == {"chains.svg", "fans.svg", "bytes.svg", "replay.svg"}
+    assert pictures == {"chains.svg", "fans.svg", "superstep.svg", "task.svg", "replay.svg"}
     assert all(f"(plots/{name})" in text for name in pictures)
