@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"knowledge base cannot start: {error}\n")
         return CANNOT_START
     except KeyboardInterrupt:
-        logger.info("knowledge base stopped")
+        # A process that was started in the background of a script ignores Ctrl-C, and ends without this.
+        pass
+    logger.info("knowledge base stopped")
     return 0
 
 
