@@ -80,9 +80,10 @@ def _has_race(tasks: Sequence[Mapping[str, Any]], memories: Collection[str]) -> 
     """Tell of a superstep whether its end depends on which task is first.
 
     Two use one memory, or one failure is for either of two tasks of a node, or one fails while others still wait for
-    their subgraphs.
+    their subgraphs, or run.
     """
     times = Counter(task["name"] for task in tasks)
     failed = [task for task in tasks if task["error"] != "None"]
     is_cut_short = len(tasks) > 1 and any("GraphRecursionError" in str(task["error"]) for task in failed)
+    is_cut_short |= any("CancelledError" in str(task["error"]) for task in failed)
     return is_cut_short or any(times[each] > 1 for each in (*memories, *(task["name"] for task in failed)))
