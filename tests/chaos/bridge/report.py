@@ -54,8 +54,8 @@ lease on its way to the store, of a run or, in unit `task`, of a task in a fan-o
 work, which Dapr gives to a second one; that one finds the lease held and looks again and again, while one of them,
 daprd or the store is killed, the holder is stopped for longer than its lease lasts, or goes on. Beyond what is wrong
 everywhere, it is wrong that a lease is left when the run has ended, and a node is repeated when the second worker has
-run it beside the first. A lease is left to the purge when it cannot be given back in its time to live, because daprd
-or the store is away, and when its holder is dead and Dapr has taken the other worker's answer.
+run it beside the first. A lease that cannot be given back in its time to live, because daprd or the store is away, is
+left to the purge.
 """
 
 _DRAINS = """## Runs that are drained
