@@ -148,8 +148,7 @@ class Stepper:
             fans_out=self._fans_out,
             control=self._control,
         )
-        if not config.get("configurable", {}).get("checkpoint_id"):
-            self._view.hand_out(self._view.shown(head) if head else None)
+        self._hand_out(head, config)
         within = self._within(config, head, last_step)
         ended = await self._run(
             self._graph,
@@ -159,10 +158,7 @@ class Stepper:
             ear=self._ear if is_new or self._ear is None else GoingOn(self._ear),
         )
         self._view.take_back()
-        if decision.is_exhausted:
-            raise recursion_error(steps_allowed(self._graph, config))
-        if ended.was_stopped and decision.is_drained:
-            raise GraphDrained(self._control.drain_reason or "shutdown")
+        self._raise_if_cut_short(ended, decision, config)
         stands_at = Advance(checkpoint_id=decision.checkpoint_id or _id(head), last_step=last_step)
         return await self._how_far(ended, decision, stands_at, within)
 
@@ -212,6 +208,17 @@ class Stepper:
         if isinstance(wanted, str):
             return values.get(wanted) if isinstance(values, dict) else values
         return {name: values[name] for name in wanted if name in values}
+
+    def _hand_out(self, head: CheckpointTuple | None, config: RunnableConfig) -> None:
+        """Spare LangGraph the read of a checkpoint that it takes next, when it takes the latest."""
+        if not config.get("configurable", {}).get("checkpoint_id"):
+            self._view.hand_out(self._view.shown(head) if head else None)
+
+    def _raise_if_cut_short(self, ended: _Ended, decision: Decision, config: RunnableConfig) -> None:
+        if decision.is_exhausted:
+            raise recursion_error(steps_allowed(self._graph, config))
+        if ended.was_stopped and decision.is_drained:
+            raise GraphDrained(self._control.drain_reason or "shutdown")
 
     async def _how_far(self, ended: _Ended, decision: Decision, stands_at: Advance, config: RunnableConfig) -> Advance:
         if not ended.was_stopped:
