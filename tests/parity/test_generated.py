@@ -19,7 +19,6 @@ from tests.parity.shape import AnyGraph, Shape
 from tests.parity.sides import BridgeSide, NativeSide
 
 _IN_EVERY_RUN = 40
-_TRIES = 5
 _EXAMPLES = settings.default.max_examples if settings.get_current_profile_name() == "parity" else _IN_EVERY_RUN
 _NUMBERS = itertools.count(1)
 
@@ -55,15 +54,9 @@ async def _differences(program: Program, late: LateHost) -> list[str]:
 
 
 async def _native(program: Program, thread_id: str) -> Seen:
-    """Play in LangGraph: again, where time had it that a failure cut off a task, which might have ended as well."""
+    graph, runs = watched(program.build())
     shape = Shape(build=program.build, script=program.script)
-    seen: Seen = []
-    for _ in range(_TRIES):
-        graph, runs = watched(program.build())
-        seen = await play(shape, NativeSide(graph), thread_id=thread_id, runs=runs)
-        if "CancelledError" not in str(seen):
-            break
-    return seen
+    return await play(shape, NativeSide(graph), thread_id=thread_id, runs=runs)
 
 
 async def _bridged(program: Program, thread_id: str, late: LateHost) -> Seen:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypedDict
 
 from langgraph.types import Command, Send, interrupt
@@ -11,6 +12,7 @@ from langgraph.types import Command, Send, interrupt
 from tests.parity.shape import fails_times
 
 _LONGEST_LOG = 12
+_TURNS = 100
 
 
 def append(old: list[str], new: list[str]) -> list[str]:
@@ -26,43 +28,50 @@ class State(TypedDict, total=False):
     last: str
 
 
+Condition = Callable[[State], Awaitable[Any]]
+"""Says where to go; it is awaited, for LangGraph runs any other in a thread, whose end is a matter of time."""
+
+
 def node(
-    name: str, *, asks: int = 0, fails: int = 0, writes_last: bool = False, goto: Any = None
+    name: str, *, asks: int = 0, fails: int = 0, writes_last: bool = False, goto: Condition | None = None
 ) -> Callable[..., Any]:
     """Return a node that fails so many times, asks so many questions, and writes what it has seen.
 
-    It awaits nothing, so that nodes side by side end in their order also when one of them fails; and all fail with the
+    A failure cuts off what still runs beside it, so a node that fails lets the others go first. None of them waits for
+    anything but its turn; so they have ended then, each with its condition, whatever the time. And all fail with the
     same words, for of several failures in one step LangGraph raises any.
     """
     maybe_fail = fails_times(fails, ValueError("broken"))
 
     async def run(state: State) -> Any:
+        for _ in range(_TURNS if fails else 0):
+            await asyncio.sleep(0)
         maybe_fail()
         answers = [interrupt(f"{name} saw {_seen(state)}, question {number}") for number in range(asks)]
         update: State = {"log": [f"{name} saw {_seen(state)} {answers or ''}".strip()], "count": 1}
         if writes_last:
             update["last"] = name
-        return update if goto is None else Command(update=update, goto=goto(state))
+        return update if goto is None else Command(update=update, goto=await goto(state))
 
     return run
 
 
-def branch(at: int, *, below: Sequence[str], above: Sequence[str]) -> Callable[[State], Any]:
+def branch(at: int, *, below: Sequence[str], above: Sequence[str]) -> Condition:
     """Return a condition on how much was written."""
 
-    def choose(state: State) -> list[str]:
+    async def choose(state: State) -> list[str]:
         return list(below if _seen(state) < at else above)
 
     return choose
 
 
-def sends(at: int, *, target: str, times: int) -> Callable[[State], Any]:
+def sends(at: int, *, target: str, times: int) -> Condition:
     """Return a condition that sends, each time something else, until so much was written.
 
     What is sent has grown by three lines at least, so that a node that sends to itself comes to an end.
     """
 
-    def send(state: State) -> list[Send]:
+    async def send(state: State) -> list[Send]:
         log = state.get("log") or []
         return [Send(target, {"log": [*log, *["sent"] * (3 + each)]}) for each in range(times)] if len(log) < at else []
 
