@@ -194,8 +194,11 @@ class GraphActivities:
         name = f"{call.run_id}/{request.task.id}"
         with running_task(request, call.run_id, unit=self.runs.unit) as span:
 
-            def alone() -> Awaitable[TaskOutcome | None]:
-                return self.alone.do(
+            async def alone() -> TaskOutcome | None:
+                # For a lease it might wait until that of a dead worker, which has saved all, is over.
+                if self.alone.ttl and await self.runs.has_saved(request, call.run_id):
+                    return TaskOutcome(status="saved")
+                return await self.alone.do(
                     name,
                     lambda: self.turns.watch(call, control, work, may_stop=request.task.node in self._with_steps),
                     # Where workers take leases, they tell each other of tasks that they have begun.

@@ -185,6 +185,12 @@ class GraphRuns:
             )
         return TaskOutcome(status=status, events=stream.counts)
 
+    async def has_saved(self, request: TaskRequest, run_id: str) -> bool:
+        """Whether the output of a task is saved, on the checkpoint at which the task is to run."""
+        head = await self.saver.aget_tuple(without_checkpoint(self._config(request.run, run_id)))
+        is_current = head is not None and head.checkpoint["id"] == request.checkpoint_id
+        return is_current and request.task.id in PendingTasks.on(head).finished
+
     # ----- going on -----------------------------------------------------------------------------------------------
 
     async def _go_on(self, attempt: _Attempt) -> RunOutcome:

@@ -177,6 +177,15 @@ def delivery(request: RunRequest, number: int = 1) -> WorkflowActivityContext:
     return cast("WorkflowActivityContext", SimpleNamespace(workflow_id=request.thread_id, task_id=number))
 
 
+def order_of(request: RunRequest, plan: RunOutcome, node: str) -> TaskRequest:
+    return TaskRequest(
+        run=replace(request, run_id=plan.run_id),
+        checkpoint_id=plan.checkpoint_id,
+        last_step=plan.last_step,
+        task=next(each for each in plan.tasks if each.node == node),
+    )
+
+
 async def history(worker: Worker, request: RunRequest) -> list[tuple[int, list[str]]]:
     config = {"configurable": {"thread_id": request.thread_id}}
     states = [each async for each in worker.runs.graph.aget_state_history(cast("Any", config))]
@@ -240,15 +249,7 @@ async def test_where_workers_take_leases_a_task_says_which_attempt_it_is_and_is_
     request, dead = two.request(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     two.nodes.may_go_on.set()
     plan = RunOutcome.from_json(await two.first.activities.advance()(delivery(request), request.to_json()))
-    orders = [
-        TaskRequest(
-            run=replace(request, run_id=plan.run_id),
-            checkpoint_id=plan.checkpoint_id,
-            last_step=plan.last_step,
-            task=each,
-        )
-        for each in plan.tasks
-    ]
+    orders = [order_of(request, plan, each.node) for each in plan.tasks]
     # What a killed worker leaves behind.
     name = f"{plan.run_id}/{orders[0].task.id}"
     await two.first.saver.leases.acquire(name, owner="the dead", ttl=timedelta(0), note=dead)
@@ -286,12 +287,7 @@ async def test_a_task_that_is_delivered_late_stops_where_its_run_was_to_be_drain
     graph.add_node("inside", inside.add_edge(START, "first").add_edge("first", "then").compile())
     late = worker_of(two.first.saver, graph.add_edge(START, "other").add_edge(START, "inside").compile(), unit="task")
     plan = RunOutcome.from_json(await late.activities.advance()(delivery(request), request.to_json()))
-    order = TaskRequest(
-        run=replace(request, run_id=plan.run_id),
-        checkpoint_id=plan.checkpoint_id,
-        last_step=plan.last_step,
-        task=next(each for each in plan.tasks if each.node == "inside"),
-    )
+    order = order_of(request, plan, "inside")
     wish.request_drain("the shift ends")
     await DrainMarks(late.saver.store).note(plan.run_id, wish)
 
@@ -319,12 +315,7 @@ async def test_with_a_lease_two_workers_do_not_run_one_task_twice(start: Start) 
     two = await start(unit="task", lease=LONG)
     request = two.request()
     plan = RunOutcome.from_json(await two.first.activities.advance()(delivery(request), request.to_json()))
-    order = TaskRequest(
-        run=replace(request, run_id=plan.run_id),
-        checkpoint_id=plan.checkpoint_id,
-        last_step=plan.last_step,
-        task=next(each for each in plan.tasks if each.node == "slow"),
-    )
+    order = order_of(request, plan, "slow")
 
     working = asyncio.create_task(two.first.activities.run_node()(delivery(request), order.to_json()))
     await two.nodes.is_within.wait()
@@ -333,6 +324,23 @@ async def test_with_a_lease_two_workers_do_not_run_one_task_twice(start: Start) 
     two.nodes.may_go_on.set()
 
     assert (await waiting)["status"] == (await working)["status"] == "saved"
+    assert two.nodes.runs == {"slow": 1}
+
+
+async def test_a_task_that_a_dead_worker_has_saved_waits_for_no_lease(start: Start) -> None:
+    two = await start(unit="task", lease=LONG)
+    request = two.request()
+    two.nodes.may_go_on.set()
+    plan = RunOutcome.from_json(await two.first.activities.advance()(delivery(request), request.to_json()))
+    order = order_of(request, plan, "slow")
+    # What a worker leaves behind that was killed when it had saved all.
+    await two.first.runs.run_task(order, plan.run_id)
+    await two.first.saver.leases.acquire(f"{plan.run_id}/{order.task.id}", owner="the dead", ttl=LONG)
+
+    ended = await two.second.activities.run_node()(delivery(request), order.to_json())
+
+    assert ended["status"] == "saved"
+    assert not two.second.leases.are_asked.is_set()
     assert two.nodes.runs == {"slow": 1}
 
 
