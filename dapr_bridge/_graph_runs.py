@@ -136,27 +136,10 @@ class GraphRuns:
             stood_at=stood_at,
             control=control or RunControl(),
         )
-        latest = attempted.latest
-        before = request.stage.events if request.stage else {}
-        try:
-            if request.stage and request.stage.failure:
-                stands_at = request.stage.checkpoint_id
-                outcome = RunOutcome(status="failed", checkpoint_id=stands_at, failure=request.stage.failure)
-            elif is_other and await self.saver.ahas_begun(run_id, latest):
-                outcome = await self._ends.refused(run_id, latest)
-            else:
-                outcome = await self._go_on(attempted)
-        except NOT_OF_THE_GRAPH:
-            raise
-        except GraphDrained as drained:
-            outcome = await self._ends.drained(drained, latest)
-        except GivenReferenceError as error:
-            outcome = refused(str(error))
-        except Exception as error:
-            logger.info("run failed", exc_info=error, extra={"thread_id": request.thread_id, "run_id": run_id})
-            outcome = await self._ends.failed(error, latest)
+        outcome = await self._outcome(attempted, is_other=is_other)
         if outcome.status == "finished":
             await self._forget_old(request.thread_id)
+        before = request.stage.events if request.stage else {}
         return replace(outcome, events={**before, **stream.counts})
 
     async def run_task(self, request: TaskRequest, run_id: str, *, control: RunControl | None = None) -> TaskOutcome:
@@ -192,6 +175,26 @@ class GraphRuns:
         return is_current and request.task.id in PendingTasks.on(head).finished
 
     # ----- going on -----------------------------------------------------------------------------------------------
+
+    async def _outcome(self, attempt: _Attempt, *, is_other: bool) -> RunOutcome:
+        """Go on, and tell how that has ended, well or not; only trouble that is not of the graph is raised."""
+        stage, run_id, latest = attempt.request.stage, attempt.run_id, attempt.latest
+        try:
+            if stage and stage.failure:
+                return RunOutcome(status="failed", checkpoint_id=stage.checkpoint_id, failure=stage.failure)
+            if is_other and await self.saver.ahas_begun(run_id, latest):
+                return await self._ends.refused(run_id, latest)
+            return await self._go_on(attempt)
+        except NOT_OF_THE_GRAPH:
+            raise
+        except GraphDrained as drained:
+            return await self._ends.drained(drained, latest)
+        except GivenReferenceError as error:
+            return refused(str(error))
+        except Exception as error:
+            where = {"thread_id": attempt.request.thread_id, "run_id": run_id}
+            logger.info("run failed", exc_info=error, extra=where)
+            return await self._ends.failed(error, latest)
 
     async def _go_on(self, attempt: _Attempt) -> RunOutcome:
         request, run_id, latest = attempt.request, attempt.run_id, attempt.latest

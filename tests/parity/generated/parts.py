@@ -9,8 +9,6 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.types import Command, Send, interrupt
 
-from tests.parity.shape import fails_times
-
 _LONGEST_LOG = 12
 _TURNS = 100
 
@@ -41,12 +39,13 @@ def node(
     anything but its turn; so they have ended then, each with its condition, whatever the time. And all fail with the
     same words, for of several failures in one step LangGraph raises any.
     """
-    maybe_fail = fails_times(fails, ValueError("broken"))
+    failures = iter([ValueError("broken")] * fails)
 
     async def run(state: State) -> Any:
-        for _ in range(_TURNS if fails else 0):
-            await asyncio.sleep(0)
-        maybe_fail()
+        for failure in failures:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            raise failure
         answers = [interrupt(f"{name} saw {_seen(state)}, question {number}") for number in range(asks)]
         update: State = {"log": [f"{name} saw {_seen(state)} {answers or ''}".strip()], "count": 1}
         if writes_last:
