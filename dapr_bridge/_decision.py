@@ -35,7 +35,6 @@ class Decision:
     """What `advance` decides at each superstep, and what it has come to."""
 
     head: str
-    last_step: int
     pending: PendingTasks
     answers: Mapping[str, Any]
     paused: frozenset[str]
@@ -47,16 +46,12 @@ class Decision:
     checkpoint_id: str = ""
     announced: Announcement = field(default_factory=dict[str, Any])
     tasks: tuple[PlannedTask, ...] = ()
-    is_exhausted: bool = False
     is_drained: bool = False
 
     def decide(self, announced: Announcement) -> bool:
         """Tell whether the loop is to stop in front of this superstep."""
         is_resumed = self.is_resuming and not self.announced
         self.checkpoint_id, self.announced = announced_id(announced), announced
-        self.is_exhausted = announced["metadata"]["step"] + 1 > self.last_step
-        if self.is_exhausted:
-            return True
         pending = self.pending if self.checkpoint_id == self.head else PendingTasks()
         open_tasks = [task for task in announced["tasks"] if task["id"] not in pending.finished]
         self.is_drained = self.control.drain_requested and not self._goes_on(open_tasks)

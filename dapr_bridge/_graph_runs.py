@@ -19,6 +19,7 @@ from langgraph.types import Command, GraphOutput
 
 from dapr_bridge import _names
 from dapr_bridge._events import EventBus
+from dapr_bridge._langgraph import with_steps_used
 from dapr_bridge._node_spans import with_node_spans
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH, RunEnds, failure_of
@@ -203,6 +204,7 @@ class GraphRuns:
             value = await self._answers(request, latest)
         else:
             value = await self._unapplied(await self.values.given(request.input), run_id, latest)
+        made = await self._made(attempt) if is_begun else 0
         stopped_at = await self._stopped_at(attempt) if is_begun and value is None else None
         if stopped_at:
             stepper = await self._stepper(request, attempt.stream, attempt.stream.listener(latest), attempt.control)
@@ -214,9 +216,10 @@ class GraphRuns:
         config = latest if is_begun else attempt.addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
-            output = await attempt.stream.run(await self._answering(value, config), config, attempt.control)
+            within = with_steps_used(self.graph, config, made)
+            output = await attempt.stream.run(await self._answering(value, config), within, attempt.control)
             return await self._ends.ended(output, run_id, latest)
-        advance = await self._step(attempt, value, config, is_new=not is_begun)
+        advance = await self._step(attempt, value, config, is_new=not is_begun, made=made)
         if not advance.tasks:
             return await self._ends.ended(GraphOutput(advance.output, advance.interrupts), run_id, latest)
         return RunOutcome(
@@ -226,6 +229,12 @@ class GraphRuns:
             last_step=advance.last_step,
             tasks=[await self._order(task, run_id) for task in advance.tasks],
         )
+
+    async def _made(self, attempt: _Attempt) -> int:
+        """Count the checkpoints that earlier deliveries of this call have made, towards the recursion limit."""
+        if attempt.request.stage:
+            return 0
+        return await self.saver.acount_checkpoints(attempt.run_id, attempt.latest, since=attempt.stood_at)
 
     async def _answers(self, request: RunRequest, latest: RunnableConfig) -> Any:
         """Return the answers of a request that are still waited for."""
@@ -253,12 +262,14 @@ class GraphRuns:
         pending = PendingTasks.on(await self.saver.aget_tuple(config))
         return with_answers_by_id(value, answers_of(value, pending))
 
-    async def _step(self, attempt: _Attempt, value: Any, config: RunnableConfig, *, is_new: bool) -> Advance:
+    async def _step(self, attempt: _Attempt, value: Any, config: RunnableConfig, *, is_new: bool, made: int) -> Advance:
         listener = attempt.stream.listener(config)
         stepper = await self._stepper(attempt.request, attempt.stream, listener, attempt.control)
         stage = attempt.request.stage
         how_far: dict[str, Any] = (
-            {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped} if stage else {}
+            {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped}
+            if stage
+            else {"made": made}
         )
         async with listener or nullcontext():
             return await stepper.advance(value, config, **how_far, is_new=is_new)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import ErrorCode, GraphRecursionError, create_error_message
 from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.pregel._loop import PregelLoop
 from langgraph.pregel._read import PregelNode
@@ -54,14 +53,24 @@ _DEFAULT_STEPS = 10_007
 
 
 class StepsLeft(int):
-    """A recursion limit that may be used up.
+    """A recursion limit of which a run has used up some before.
 
-    LangGraph refuses a limit below one. A run that goes on in another activity has fewer supersteps left than it was
-    given, and managed values such as `RemainingSteps` read their number from the limit.
+    A loop adds its limit to the step at which it begins; from the sum it also reads managed values such as
+    `RemainingSteps`. The first one that does so is the run's own, and gets what is left. Those of its subgraphs, to
+    which LangGraph hands on the same limit, have all of it.
     """
 
-    def __lt__(self, other: object) -> bool:
-        return False
+    _used: int
+
+    def __new__(cls, limit: int, *, used: int) -> Self:
+        """Say how much of a limit is used up; it may be more than there was."""
+        left = super().__new__(cls, limit)
+        left._used = used
+        return left
+
+    def __radd__(self, step: int) -> int:
+        used, self._used = self._used, 0
+        return step + int(self) - used
 
 
 class _NothingToWaitFor:
@@ -151,13 +160,9 @@ def steps_allowed(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig) -> 
     return config.get("recursion_limit") or own.get("recursion_limit") or _DEFAULT_STEPS
 
 
-def recursion_error(limit: int) -> GraphRecursionError:
-    """Return what LangGraph raises when a run has used up its supersteps."""
-    text = (
-        f"Recursion limit of {limit} reached without hitting a stop condition. You can increase the limit by setting "
-        "the `recursion_limit` config key."
-    )
-    return GraphRecursionError(create_error_message(message=text, error_code=ErrorCode.GRAPH_RECURSION_LIMIT))
+def with_steps_used(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig, used: int) -> RunnableConfig:
+    """Return a config for one call of a graph whose run has used up so many supersteps of its recursion limit."""
+    return {**config, "recursion_limit": StepsLeft(steps_allowed(graph, config), used=used)} if used else config
 
 
 def told(output: Any, *, after: GraphOutput[Any] | None = None) -> GraphOutput[Any]:

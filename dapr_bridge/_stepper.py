@@ -13,9 +13,8 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.channels.base import BaseChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
-from langgraph.errors import GraphDrained
+from langgraph.errors import GraphDrained, GraphRecursionError
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 from langgraph.types import Command, GraphOutput, Interrupt, StreamMode
@@ -25,13 +24,12 @@ from dapr_bridge._fan_out import FanOut
 from dapr_bridge._langgraph import (
     INTERRUPT,
     TASKS,
-    StepsLeft,
     listening,
     nodes_with_idle,
-    recursion_error,
     resuming,
     steps_allowed,
     told,
+    with_steps_used,
 )
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._saver_view import SaverView
@@ -96,7 +94,6 @@ class Stepper:
         self._fans_out = fans_out
         self._control = control or RunControl()
         self._arguments = dict(arguments or {})
-        self._counts_steps = any(not isinstance(channel, BaseChannel) for channel in graph.channels.values())
         self._plans = plans or Plans()
         self._ear = ear
         subgraphs = graph.get_subgraphs(recurse=True)
@@ -113,6 +110,7 @@ class Stepper:
         config: RunnableConfig,
         *,
         last_step: int | None = None,
+        made: int = 0,
         paused: Collection[str] = (),
         stopped: Collection[str] = (),
         is_new: bool = True,
@@ -122,7 +120,8 @@ class Stepper:
         Args:
             value: LangGraph's input, a `Command`, or None to go on.
             config: LangGraph's config; its thread.
-            last_step: as the last `Advance` of this run said; None for a run that begins.
+            last_step: as the last `Advance` of this run said; None for a call that begins.
+            made: how many checkpoints an earlier delivery of a call that begins has made.
             paused: tasks that have stopped at a breakpoint within, or to ask something.
             stopped: those of them that have asked nothing.
             is_new: whether the run begins here, so that tasks which have asked something are run again.
@@ -134,11 +133,9 @@ class Stepper:
         head = await self._saver.aget_tuple(config)
         pending = PendingTasks.on(head)
         answers = answers_of(value, pending)
-        if last_step is None:
-            last_step = _step(head) + steps_allowed(self._graph, config) + 2
+        last_step = self._last_step(config, head, made) if last_step is None else last_step
         decision = Decision(
             head=_id(head),
-            last_step=last_step,
             pending=pending,
             answers=answers,
             paused=frozenset(paused),
@@ -158,7 +155,8 @@ class Stepper:
             ear=self._ear if is_new or self._ear is None else GoingOn(self._ear),
         )
         self._view.take_back()
-        self._raise_if_cut_short(ended, decision, config)
+        if ended.was_stopped and decision.is_drained:
+            raise GraphDrained(self._control.drain_reason or "shutdown")
         stands_at = Advance(checkpoint_id=decision.checkpoint_id or _id(head), last_step=last_step)
         return await self._how_far(ended, decision, stands_at, within)
 
@@ -196,6 +194,10 @@ class Stepper:
         except GraphDrained as drained:
             # A subgraph has stopped on its way; so will the run, when the other tasks have ended.
             self._control.request_drain(drained.reason)
+        except GraphRecursionError:
+            # After the last superstep that is allowed, the run fails, and not its tasks.
+            if not view.is_finished:
+                raise
         if view.is_finished:
             return "saved"
         return "paused" if view.has_asked else "stopped"
@@ -213,12 +215,6 @@ class Stepper:
         """Spare LangGraph the read of a checkpoint that it takes next, when it takes the latest."""
         if not config.get("configurable", {}).get("checkpoint_id"):
             self._view.hand_out(self._view.shown(head) if head else None)
-
-    def _raise_if_cut_short(self, ended: _Ended, decision: Decision, config: RunnableConfig) -> None:
-        if decision.is_exhausted:
-            raise recursion_error(steps_allowed(self._graph, config))
-        if ended.was_stopped and decision.is_drained:
-            raise GraphDrained(self._control.drain_reason or "shutdown")
 
     async def _how_far(self, ended: _Ended, decision: Decision, stands_at: Advance, config: RunnableConfig) -> Advance:
         if not ended.was_stopped:
@@ -310,10 +306,13 @@ class Stepper:
             return _Ended(output=latest, was_stopped=True)
         return _Ended(output=latest, was_stopped=False)
 
+    def _last_step(self, config: RunnableConfig, head: CheckpointTuple | None, made: int) -> int:
+        return _step(head) - made + steps_allowed(self._bare, config) + 2
+
     def _within(self, config: RunnableConfig, head: CheckpointTuple | None, last_step: int) -> RunnableConfig:
-        if not self._counts_steps:
-            return config
-        return {**config, "recursion_limit": StepsLeft(last_step - _step(head) - 2)}
+        """Return the config under which a loop that begins here comes to the last step and no further."""
+        left = last_step - _step(head) - 2
+        return with_steps_used(self._bare, config, steps_allowed(self._bare, config) - left)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
@@ -77,6 +77,17 @@ def has_begun(documents: Documents, place: Place, run_id: str) -> Steps[bool]:
             return record is not None
         wanted = record.parent_id if record.metadata.get("source") in BY_HAND else None
     return False
+
+
+def count_checkpoints(documents: Documents, place: Place, run_id: str, since: Collection[str]) -> Steps[int]:
+    """Count the checkpoints that a run has made on top of others, or of those at which its earlier calls have ended."""
+    count, wanted = 0, (yield from documents.read_head(place)).latest
+    while wanted and wanted not in since:
+        record = (yield from documents.read_records(place, [wanted])).get(wanted)
+        if record is None or record.driven_by != run_id:
+            break
+        count, wanted = count + 1, record.parent_id or ""
+    return count
 
 
 def in_order(tasks: Mapping[str, TaskWrites]) -> list[tuple[str, SavedWrite]]:

@@ -275,6 +275,10 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         """Tell whether a thread stands where a driven run has brought it, but for a person's own changes."""
         return await arun(reading.has_begun(self._documents, _place(config), run_id))
 
+    async def acount_checkpoints(self, run_id: str, config: RunnableConfig, *, since: Collection[str] = ()) -> int:
+        """Count the checkpoints that a driven run has made since those at which its earlier calls have ended."""
+        return await arun(reading.count_checkpoints(self._documents, _place(config), run_id, since))
+
     def driven_from(self, thread_id: str, namespace: str, *, step: int) -> str:
         """Return the checkpoint after which a driven run's superstep of this number runs here; empty when not known."""
         place = Place(thread_id=thread_id, namespace=namespace)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphDrained
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphDrained, GraphRecursionError
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.managed import RemainingSteps
 from langgraph.types import Command, interrupt
 
 from dapr_bridge import DaprSaver, Unit
@@ -58,14 +60,16 @@ class Rig:
     def config(self, run_id: str) -> RunnableConfig:
         return {"configurable": {"thread_id": self._thread_id}, "metadata": {RUN_METADATA: run_id}}
 
-    async def deliver(self, run_id: str, value: Any, *, stood_at: Collection[str] = ()) -> RunOutcome:
+    async def deliver(
+        self, run_id: str, value: Any, *, stood_at: Collection[str] = (), config: Mapping[str, Any] | None = None
+    ) -> RunOutcome:
         request = RunRequest(
             graph="asks",
             thread_id=self._thread_id,
             run_id=run_id,
             asked_at="",
             input=encode_inline(value, self._saver.serde, what="the input"),
-            config={},
+            config=config or {},
         )
         return await self._runs.advance(request, run_id, 1, stood_at=stood_at)
 
@@ -89,6 +93,53 @@ async def test_an_update_that_was_saved_before_a_kill_is_applied_once(
         ended = await rig.deliver("second", answer)
 
     assert (ended.status, ended.output) == ("finished", {"json": {"words": ["in", "extra", "yes"]}})
+
+
+class Counting(State, total=False):
+    """Words, and how many supersteps are left."""
+
+    left_over: RemainingSteps
+
+
+async def count_down(state: Counting) -> State:
+    left_over = state["left_over"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
+    return {"words": [interrupt("go on?") if not state.get("words") else str(left_over)]}
+
+
+def endless() -> Graph:
+    """Ask, and then count down for ever."""
+    graph = StateGraph(Counting).add_node("count", count_down).add_edge(START, "count").add_edge("count", "count")
+    return graph.compile()
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+@pytest.mark.parametrize("supersteps", [1, 3, 6])
+async def test_the_supersteps_before_a_kill_count_towards_the_recursion_limit(
+    supersteps: int, unit: Unit, stores_sidecar: Sidecar
+) -> None:
+    limit: RunnableConfig = {"recursion_limit": 5}
+    native = endless().copy({"checkpointer": InMemorySaver()})
+    thread: RunnableConfig = {"configurable": {"thread_id": "native"}, **limit}
+    await native.ainvoke({"words": []}, thread)
+    with pytest.raises(GraphRecursionError) as exhausted:
+        await native.ainvoke(Command(resume="yes"), thread)
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=endless(), thread_id=f"limited-{supersteps}")
+        asked = await rig.deliver("run", {"words": []}, config=limit)
+        answer = Command(resume={asked.interrupts[0]["id"]: "yes"})
+
+        # The answer's first delivery is cut off when it has gone on for so many supersteps.
+        control = FanOut(lambda announced: len(announced["values"]["words"]) >= supersteps)
+        with pytest.raises(GraphDrained):
+            await rig.graph.ainvoke(
+                answer, {**listening(rig.config("run"), control.stream), **limit}, control=control, durability="sync"
+            )
+        ended = await rig.deliver("run", None, stood_at=[asked.checkpoint_id], config=limit)
+        state = await rig.graph.aget_state(rig.config("run"))
+
+    assert ended.failure
+    assert (ended.failure.error_type, ended.failure.message) == ("GraphRecursionError", str(exhausted.value))
+    assert state.values == (await native.aget_state(thread)).values
 
 
 def counted(runs: Counter[str], **breakpoints: Any) -> Graph:

@@ -12,6 +12,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphDrained, GraphRecursionError
 from langgraph.graph import START, StateGraph
+from langgraph.managed import RemainingSteps
 from langgraph.pregel import Pregel, _task_status
 from langgraph.types import Interrupt, Send, interrupt
 
@@ -212,11 +213,34 @@ async def test_a_used_up_recursion_limit_is_taken_and_leaves_no_further_superste
     graph = chain("a", "b", "c", "d").compile(checkpointer=InMemorySaver())
     await stopped_before(graph, "b", {"words": []})
 
-    with pytest.raises(GraphRecursionError):
-        await graph.ainvoke(None, {**THREAD, "recursion_limit": StepsLeft(-1)})
+    with pytest.raises(GraphRecursionError, match="limit of 25 reached"):
+        await graph.ainvoke(None, {**THREAD, "recursion_limit": StepsLeft(25, used=26)})
 
     assert (await graph.aget_state(THREAD)).values["words"] == ["a", "b"], (
         "a limit of n no longer allows n + 2 supersteps"
+    )
+
+
+@pytest.mark.parametrize("limit", [7, 25, 10_007])
+async def test_of_a_limit_that_is_used_up_in_part_the_run_gets_the_rest_and_its_subgraphs_all(limit: int) -> None:
+    class Counted(State, total=False):
+        left_over: RemainingSteps
+
+    async def note(state: Counted) -> State:
+        return {"words": [str(state["left_over"])]}  # pyright: ignore[reportTypedDictNotRequiredAccess]
+
+    inner = StateGraph(Counted).add_node("note", note).add_edge(START, "note").compile()
+    outer = StateGraph(Counted).add_node("note", note).add_node("inner", inner).add_edge(START, "note")
+    graph = outer.add_edge("note", "inner").compile(checkpointer=InMemorySaver())
+
+    async def noted(thread_id: str, allowed: int) -> list[int]:
+        given: Any = {"configurable": {"thread_id": thread_id}, "recursion_limit": allowed}
+        return [int(each) for each in (await graph.ainvoke({"words": []}, given))["words"]]
+
+    own, _, *of_inner = await noted("whole", limit)
+
+    assert await noted("in part", StepsLeft(limit, used=3)) == [own - 3, own - 3, *of_inner], (
+        "loops no longer add their limit to their step once, each its own, the run's first"
     )
 
 

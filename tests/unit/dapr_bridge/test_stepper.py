@@ -249,6 +249,49 @@ async def test_remaining_steps_count_down_over_all_activities() -> None:
     assert await Drive(build().compile()).invoke({"words": []}, config) == expected
 
 
+async def test_tasks_of_the_last_superstep_that_is_allowed_are_saved_before_the_run_fails() -> None:
+    class Counted(State, total=False):
+        left_over: RemainingSteps
+
+    def build() -> StateGraph[Counted]:
+        graph = StateGraph(Counted)
+        for name in ("left", "right", "join"):
+            graph.add_node(name, lambda state: {"words": [str(state["left_over"])]})
+        for name in ("left", "right"):
+            graph.add_edge(START, name)
+            graph.add_edge(name, "join")
+            graph.add_edge("join", name)
+        return graph
+
+    config = {**THREAD, "recursion_limit": 2}
+    native, drive = build().compile(checkpointer=InMemorySaver()), Drive(build().compile())
+
+    assert await outcome(lambda: drive.invoke({"words": []}, config)) == await outcome(
+        lambda: native.ainvoke({"words": []}, config, durability="sync")
+    )
+    assert (await drive.graph.aget_state(THREAD)).values == (await native.aget_state(THREAD)).values
+
+
+async def test_a_subgraph_has_all_of_the_limit_however_late_it_is_called() -> None:
+    class Counted(State, total=False):
+        left_over: RemainingSteps
+
+    def note(state: Counted) -> State:
+        return {"words": [str(state["left_over"])]}  # pyright: ignore[reportTypedDictNotRequiredAccess]
+
+    def build() -> StateGraph[Counted]:
+        graph = StateGraph(Counted).add_node("left", note).add_node("right", note)
+        graph.add_node("inner", StateGraph(Counted).add_node("note", note).add_edge(START, "note").compile())
+        graph.add_node("beside", note)
+        for name in ("left", "right"):
+            graph.add_edge(START, name)
+        return graph.add_edge("left", "inner").add_edge("right", "beside")
+
+    config = {**THREAD, "recursion_limit": 9}
+    expected = await build().compile().ainvoke({"words": []}, config)
+    assert await Drive(build().compile()).invoke({"words": []}, config) == expected
+
+
 async def test_a_subgraph_with_a_memory_is_called_anew_in_each_superstep() -> None:
     def count(state: Counting) -> Counting:
         return {"rounds": 1, "words": [f"call {state.get('rounds', 0) + 1}"]}
