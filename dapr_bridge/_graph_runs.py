@@ -21,6 +21,7 @@ from dapr_bridge import _names
 from dapr_bridge._events import EventBus
 from dapr_bridge._langgraph import with_steps_used
 from dapr_bridge._node_spans import with_node_spans
+from dapr_bridge._payloads import NO_INPUT
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH, RunEnds, failure_of
 from dapr_bridge._run_values import GivenReferenceError, RunValues
@@ -231,8 +232,13 @@ class GraphRuns:
         )
 
     async def _made(self, attempt: _Attempt) -> int:
-        """Count the checkpoints that earlier deliveries of this call have made, towards the recursion limit."""
-        if attempt.request.stage:
+        """Count the checkpoints that earlier deliveries of this call have made, towards the recursion limit.
+
+        None where it is not known at which checkpoint the call before it has ended, such as one that was cancelled.
+        """
+        request, ends = attempt.request, attempt.stood_at
+        knows_begin = "" not in ends if ends else request.input != NO_INPUT
+        if request.stage or not knows_begin:
             return 0
         return await self.saver.acount_checkpoints(attempt.run_id, attempt.latest, since=attempt.stood_at)
 

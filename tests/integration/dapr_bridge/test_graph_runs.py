@@ -73,6 +73,14 @@ class Rig:
         )
         return await self._runs.advance(request, run_id, 1, stood_at=stood_at)
 
+    async def answer(self, run_id: str, asked: RunOutcome, *, up_to: int, config: RunnableConfig) -> None:
+        """Answer a question, and be cut off when there are so many words."""
+        control = FanOut(lambda announced: len(announced["values"]["words"]) >= up_to)
+        answer = Command(resume={asked.interrupts[0]["id"]: "yes"})
+        heard = listening(self.config(run_id), control.stream)
+        with pytest.raises(GraphDrained):
+            await self.graph.ainvoke(answer, {**heard, **config}, control=control, durability="sync")
+
 
 @pytest.mark.parametrize("unit", ["run", "task"])
 @pytest.mark.parametrize("store", ALL_STORES)
@@ -126,20 +134,28 @@ async def test_the_supersteps_before_a_kill_count_towards_the_recursion_limit(
     with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
         rig = Rig(saver, unit, built=endless(), thread_id=f"limited-{supersteps}")
         asked = await rig.deliver("run", {"words": []}, config=limit)
-        answer = Command(resume={asked.interrupts[0]["id"]: "yes"})
-
-        # The answer's first delivery is cut off when it has gone on for so many supersteps.
-        control = FanOut(lambda announced: len(announced["values"]["words"]) >= supersteps)
-        with pytest.raises(GraphDrained):
-            await rig.graph.ainvoke(
-                answer, {**listening(rig.config("run"), control.stream), **limit}, control=control, durability="sync"
-            )
+        await rig.answer("run", asked, up_to=supersteps, config=limit)
         ended = await rig.deliver("run", None, stood_at=[asked.checkpoint_id], config=limit)
         state = await rig.graph.aget_state(rig.config("run"))
 
     assert ended.failure
     assert (ended.failure.error_type, ended.failure.message) == ("GraphRecursionError", str(exhausted.value))
     assert state.values == (await native.aget_state(thread)).values
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+async def test_a_run_that_goes_on_after_a_cancellation_has_its_recursion_limit_anew(
+    unit: Unit, stores_sidecar: Sidecar
+) -> None:
+    limit: RunnableConfig = {"recursion_limit": 5}
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=endless(), thread_id="cancelled")
+        asked = await rig.deliver("run", {"words": []}, config=limit)
+        await rig.answer("run", asked, up_to=3, config=limit)
+        await rig.deliver("run", None, stood_at=[asked.checkpoint_id, ""], config=limit)
+        state = await rig.graph.aget_state(rig.config("run"))
+
+    assert state.values["words"] == ["yes", "5", "4", "6", "5", "4", "3", "2", "1", "0"]
 
 
 def counted(runs: Counter[str], **breakpoints: Any) -> Graph:
