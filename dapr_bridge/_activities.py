@@ -197,6 +197,7 @@ class GraphActivities:
             async def alone() -> TaskOutcome | None:
                 # For a lease it might wait until that of a dead worker, which has saved all, is over.
                 if self.alone.ttl and await self.runs.has_saved(request, call.run_id):
+                    await self.alone.forget(name)
                     return TaskOutcome(status="saved")
                 return await self.alone.do(
                     name,

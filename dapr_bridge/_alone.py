@@ -54,6 +54,10 @@ class AloneAtWork:
             told(lease.grant)
             return await _while_held(lease, work)
 
+    async def forget(self, name: str) -> None:
+        """Delete what a dead worker has left of work that is done."""
+        await self.leases.delete([name])
+
 
 async def _while_held(lease: Lease, work: Callable[[], Awaitable[T]]) -> T:
     working = asyncio.ensure_future(work())

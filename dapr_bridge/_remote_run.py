@@ -101,18 +101,30 @@ class RemoteRuns:
         )
 
     async def _existing(self, request: RunRequest, *, whatever: bool = False) -> WorkflowState | None:
-        state = await self._workflows.state(request.run_id or "")
+        run_id = request.run_id or ""
+        state = await (self._workflows.state(run_id) if whatever else self._begun(run_id))
         if state is None or _is_busy(state):
             return None
         if not whatever:
             self._check_same(state, request)
         return state
 
+    async def _begun(self, run_id: str) -> WorkflowState | None:
+        """Return how a run's workflow stands, once a worker has begun it: until then Dapr does not show its input."""
+        while True:
+            state = await self._workflows.state(run_id)
+            if state is None or state.serialized_input is not None or state.runtime_status in ENDED:
+                return state
+            await asyncio.sleep(_PAUSE_SECONDS)
+
     async def _has_ended(self, run_id: str) -> bool:
         state = await self._workflows.state(run_id)
         return state is not None and state.runtime_status in ENDED
 
     def _check_same(self, state: WorkflowState, request: RunRequest) -> None:
+        if state.serialized_input is None:
+            # It was ended from outside before it began.
+            return
         record, wanted = json.loads(state.serialized_input), json.loads(json.dumps(request.to_json()))
         for name in _SAME:
             if _comparable(record.get(name)) != _comparable(wanted.get(name)):

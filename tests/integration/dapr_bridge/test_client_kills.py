@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from langgraph.runtime import RunControl
 
+from dapr_bridge import CallRefusedError
+from dapr_bridge._workflows import Workflows
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
 
@@ -165,3 +167,25 @@ async def test_a_call_that_comes_while_the_sidecar_is_away_waits_for_it(rig: Cli
     assert joined == first
     assert output["words"] == [*first["words"], "more", "one", "two", "three"]
     assert rig.far.counts() == {"one": 2, "two": 2, "three": 2}
+
+
+async def test_a_run_that_no_worker_has_begun_is_known_to_all_who_ask_for_it(rig: ClientRig) -> None:
+    rig.workers[-1].kill()
+    given, other = {"words": ["in"]}, {"words": ["another"]}
+    with Workflows(rig.sidecar.address) as workflows:
+        async with rig.client("chain") as durable, rig.client("chain") as same:
+            first = asyncio.create_task(durable.ainvoke(given, on_thread("t"), run_id="r"))
+            async with asyncio.timeout(30):
+                while await workflows.state("r") is None:
+                    await asyncio.sleep(0.02)
+            again = asyncio.create_task(same.ainvoke(given, on_thread("t"), run_id="r"))
+            refused = asyncio.create_task(same.ainvoke(other, on_thread("t"), run_id="r"))
+            done, _ = await asyncio.wait([again, refused], timeout=1)
+            await asyncio.to_thread(rig.start_worker)
+            outputs = await asyncio.wait_for(asyncio.gather(first, again), 60)
+            with pytest.raises(CallRefusedError, match="run id 'r' is taken by a run with another input"):
+                await refused
+
+    assert not done
+    assert outputs == [{"words": ["in", "one", "two", "three"]}] * 2
+    assert rig.far.counts() == {"one": 1, "two": 1, "three": 1}

@@ -335,13 +335,15 @@ async def test_a_task_that_a_dead_worker_has_saved_waits_for_no_lease(start: Sta
     order = order_of(request, plan, "slow")
     # What a worker leaves behind that was killed when it had saved all.
     await two.first.runs.run_task(order, plan.run_id)
-    await two.first.saver.leases.acquire(f"{plan.run_id}/{order.task.id}", owner="the dead", ttl=LONG)
+    lease = f"{plan.run_id}/{order.task.id}"
+    await two.first.saver.leases.acquire(lease, owner="the dead", ttl=LONG)
 
     ended = await two.second.activities.run_node()(delivery(request), order.to_json())
 
     assert ended["status"] == "saved"
     assert not two.second.leases.are_asked.is_set()
     assert two.nodes.runs == {"slow": 1}
+    assert await arun(two.second.saver.store.read([lease_key(lease)])) == {}
 
 
 async def test_a_worker_takes_over_when_the_holder_of_the_lease_gives_no_sign_of_life(start: Start) -> None:
