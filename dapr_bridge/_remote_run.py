@@ -51,7 +51,7 @@ class RemoteRuns:
         state = await self._existing(request, whatever=whatever)
         if state is None:
             return False
-        self._spans.joined(request, json.loads(state.serialized_input or "{}").get("run_trace", ""))
+        self._spans.joined(request, _recorded(state.serialized_input).get("run_trace", ""))
         return True
 
     async def start(self, request: RunRequest, control: RunControl | None = None) -> None:
@@ -125,7 +125,7 @@ class RemoteRuns:
         if state.serialized_input is None:
             # It was ended from outside before it began.
             return
-        record, wanted = json.loads(state.serialized_input), json.loads(json.dumps(request.to_json()))
+        record, wanted = _recorded(state.serialized_input), json.loads(json.dumps(request.to_json()))
         for name in _SAME:
             if _comparable(record.get(name)) != _comparable(wanted.get(name)):
                 raise taken_run_id(request.run_id or "", name.replace("_id", ""))
@@ -148,8 +148,13 @@ def _is_busy(state: WorkflowState) -> bool:
 def _status(state: WorkflowState) -> str:
     if state.runtime_status is not WorkflowStatus.COMPLETED:
         return ""
-    record: Mapping[str, Any] = json.loads(state.serialized_output)
-    return str(record.get("status", ""))
+    return str(_recorded(state.serialized_output).get("status", ""))
+
+
+def _recorded(text: str | None) -> Mapping[str, Any]:
+    """Return a request or an outcome as it was recorded; nothing when a workflow that is no run has recorded it."""
+    found = json.loads(text) if text else None
+    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _outcome(state: WorkflowState) -> RunOutcome:

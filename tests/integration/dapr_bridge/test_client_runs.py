@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -153,6 +153,15 @@ async def test_a_run_id_for_something_else_is_refused(rig: ClientRig) -> None:
             await durable.ainvoke({"words": ["other"]}, on_thread("else"), run_id="else-1")
         with pytest.raises(CallRefusedError, match="with another thread"):
             await durable.ainvoke({"words": ["in"]}, on_thread("elsewhere"), run_id="else-1")
+
+
+async def test_a_run_id_that_is_the_instance_id_of_another_workflow_is_refused(rig: ClientRig) -> None:
+    with Workflows(rig.sidecar.address) as workflows:
+        await workflows.start("calling", instance_id="order-7", record=cast("Any", ["no", "run"]))
+        await workflows.end("order-7")
+    async with rig.client("chain") as durable:
+        with pytest.raises(CallRefusedError, match="'order-7' is taken by a run with another graph"):
+            await durable.ainvoke({"words": ["in"]}, on_thread("order"), run_id="order-7")
 
 
 async def test_a_cancelled_run_stops_where_it_is_and_its_thread_goes_on(rig: ClientRig) -> None:
