@@ -102,7 +102,7 @@ def _given_to(event: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     kind = event.WhichOneof("eventType")
     if kind in ("executionStarted", "taskScheduled", "childWorkflowInstanceCreated"):
         payload = getattr(event, kind)
-        record = _decoded(payload.input.value)
+        record = decoded(payload.input.value)
         if isinstance(record, dict):
             yield payload.name, cast("Mapping[str, Any]", record)
 
@@ -131,10 +131,11 @@ def _values(event: Any) -> Iterator[Any]:
     payload = getattr(event, kind) if kind else None
     for field, value in payload.ListFields() if payload is not None else ():
         if field.name in ("input", "result"):
-            yield _decoded(value.value)
+            yield decoded(value.value)
 
 
-def _decoded(text: str) -> Any:
+def decoded(text: str | None) -> Any:
+    """Return what a workflow has recorded; None when it is nothing, or no JSON."""
     try:
         return json.loads(text) if text else None
     except ValueError:

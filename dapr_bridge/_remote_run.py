@@ -15,6 +15,7 @@ from dapr_bridge import _names
 from dapr_bridge._answers import cancellation_of
 from dapr_bridge._cancellation import AwaitedEvents, CancelMarks
 from dapr_bridge._draining import DrainMarks, passing_on
+from dapr_bridge._instances import decoded
 from dapr_bridge._payloads import Payload, in_one_order
 from dapr_bridge._tracing import CallSpans
 from dapr_bridge._wire import Failure, RunOutcome, RunRequest
@@ -153,7 +154,7 @@ def _status(state: WorkflowState) -> str:
 
 def _recorded(text: str | None) -> Mapping[str, Any]:
     """Return a request or an outcome as it was recorded; nothing when a workflow that is no run has recorded it."""
-    found = json.loads(text) if text else None
+    found = decoded(text)
     return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
 
 
