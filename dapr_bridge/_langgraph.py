@@ -72,6 +72,10 @@ class StepsLeft(int):
         used, self._used = self._used, 0
         return step + int(self) - used
 
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        """Let a node copy its config, or send it to a process of its own: there it is the limit, and no more."""
+        return int, (int(self),)
+
 
 class _NothingToWaitFor:
     """Stands for the saving of a checkpoint where there is no saver."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from typing import Annotated, Any, TypedDict
 
@@ -219,6 +220,15 @@ async def test_a_used_up_recursion_limit_is_taken_and_leaves_no_further_superste
     assert (await graph.aget_state(THREAD)).values["words"] == ["a", "b"], (
         "a limit of n no longer allows n + 2 supersteps"
     )
+
+
+def test_a_node_may_copy_its_config_with_a_limit_that_is_used_up_in_part() -> None:
+    left = StepsLeft(9, used=4)
+
+    for copied in (copy.copy(left), copy.deepcopy(left)):
+        assert type(copied) is int
+        assert 1 + copied == 10
+    assert 1 + left == 6
 
 
 @pytest.mark.parametrize("limit", [7, 25, 10_007])
