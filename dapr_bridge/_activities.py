@@ -166,6 +166,7 @@ class GraphActivities:
                 request,
                 call.run_id,
                 claimed.attempt,
+                call_id=call.call_id,
                 stood_at=claimed.stood_at,
                 control=control,
                 is_other=claimed.is_other,
@@ -189,7 +190,7 @@ class GraphActivities:
         control = RunControl()
 
         def work() -> Awaitable[TaskOutcome]:
-            return self.runs.run_task(request, call.run_id, control=control)
+            return self.runs.run_task(request, call.run_id, call_id=call.call_id, control=control)
 
         name = f"{call.run_id}/{request.task.id}"
         with running_task(request, call.run_id, unit=self.runs.unit) as span:

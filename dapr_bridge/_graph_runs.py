@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
@@ -19,12 +20,13 @@ from langgraph.types import Command, GraphOutput
 
 from dapr_bridge import _names
 from dapr_bridge._events import EventBus
-from dapr_bridge._langgraph import with_steps_used
+from dapr_bridge._langgraph import going_on
 from dapr_bridge._node_spans import with_node_spans
-from dapr_bridge._payloads import NO_INPUT
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
+from dapr_bridge._redelivery import SubgraphReads
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH, RunEnds, failure_of
 from dapr_bridge._run_values import GivenReferenceError, RunValues
+from dapr_bridge._saver_view import SaverView
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
 from dapr_bridge._stops import has_stopped
 from dapr_bridge._streaming import RunStream, without_checkpoint
@@ -38,6 +40,7 @@ from dapr_bridge.saver.reading import BY_HAND
 
 logger = logging.getLogger(__name__)
 
+Graph = Pregel[Any, Any, Any, Any]
 Unit = Literal["run", "task"]
 
 KeepCheckpoints = int | Literal["all"]
@@ -51,6 +54,7 @@ class _Attempt:
     Attributes:
         request: what is asked for.
         run_id: the run.
+        graph: the graph as LangGraph runs it.
         stream: where its events go.
         addressed: LangGraph's config as it was given.
         stood_at: the checkpoints at which earlier calls of the run have ended.
@@ -59,6 +63,7 @@ class _Attempt:
 
     request: RunRequest
     run_id: str
+    graph: Graph
     stream: RunStream
     addressed: RunnableConfig
     stood_at: Collection[str]
@@ -83,7 +88,7 @@ class GraphRuns:
         keeps: how many checkpoints a thread keeps when a run of it has ended.
     """
 
-    graph: Pregel[Any, Any, Any, Any]
+    graph: Graph
     saver: DaprSaver
     unit: Unit = "run"
     bus: EventBus | None = None
@@ -100,10 +105,10 @@ class GraphRuns:
         return RunEnds(graph=self.graph, values=self.values)
 
     @cached_property
-    def _fenced(self) -> Pregel[Any, Any, Any, Any]:
+    def _fenced(self) -> Graph:
         return self.graph.copy({"checkpointer": self.saver.fenced()})
 
-    def _driven(self, request: RunRequest) -> Pregel[Any, Any, Any, Any]:
+    def _driven(self, request: RunRequest) -> Graph:
         """Return the graph as a run drives it: behind the fence, unless it forks its thread at an old checkpoint."""
         return self.graph if _begins_at_checkpoint(request.config) else self._fenced
 
@@ -113,6 +118,7 @@ class GraphRuns:
         run_id: str,
         attempt: int,
         *,
+        call_id: str = "",
         stood_at: Collection[str] = (),
         control: RunControl | None = None,
         is_other: bool = False,
@@ -123,18 +129,22 @@ class GraphRuns:
             request: what is asked for.
             run_id: the run.
             attempt: how many times it has begun or gone on.
+            call_id: the call, at each delivery the same; without one, each is as one of its own.
             stood_at: the checkpoints at which earlier calls of the run have ended, from which this one takes it on.
             control: what tells the run to drain.
             is_other: whether one of them has brought another input than this one does.
         """
-        stream = self._stream(request, run_id, attempt=attempt)
+        graph = self._driven(request)
+        stream = self._stream(request, run_id, graph, attempt=attempt)
         if stream.refusal:
             return RunOutcome(status="refused", failure=stream.refusal)
+        stage = request.stage.checkpoint_id if request.stage else ""
         attempted = _Attempt(
             request=request,
             run_id=run_id,
+            graph=graph,
             stream=stream,
-            addressed=self._config(request, run_id),
+            addressed=self._config(request, run_id, call=name_of_call(call_id, stage)),
             stood_at=stood_at,
             control=control or RunControl(),
         )
@@ -144,18 +154,22 @@ class GraphRuns:
         before = request.stage.events if request.stage else {}
         return replace(outcome, events={**before, **stream.counts})
 
-    async def run_task(self, request: TaskRequest, run_id: str, *, control: RunControl | None = None) -> TaskOutcome:
+    async def run_task(
+        self, request: TaskRequest, run_id: str, *, call_id: str = "", control: RunControl | None = None
+    ) -> TaskOutcome:
         """Run one task of a superstep, and tell how it has ended."""
         # Nobody counts how often a task is delivered; its events only have to be told apart.
         attempt = random.randrange(1 << 31)  # noqa: S311 - a name, not a secret
-        stream = self._stream(request.run, run_id, attempt=attempt, source=request.task.id)
-        config = without_checkpoint(self._config(request.run, run_id))
+        graph = self._driven(request.run)
+        stream = self._stream(request.run, run_id, graph, attempt=attempt, source=request.task.id)
+        call = name_of_call(call_id, request.checkpoint_id, request.task.id)
+        config = without_checkpoint(self._config(request.run, run_id, call=call))
         answers = await self.values.value(request.task.answers) if request.task.answers else {}
         order = request.task
         task = PlannedTask(id=order.id, node=order.node, answers=answers, is_resumed=order.is_resumed)
         try:
             listener = stream.listener(config)
-            stepper = await self._stepper(request.run, stream, listener, control)
+            stepper = await self._stepper(graph, stream, listener, control)
             async with listener or nullcontext():
                 status = await stepper.run_task(
                     task, config, checkpoint_id=request.checkpoint_id, last_step=request.last_step
@@ -205,10 +219,12 @@ class GraphRuns:
             value = await self._answers(request, latest)
         else:
             value = await self._unapplied(await self.values.given(request.input), run_id, latest)
-        made = await self._made(attempt) if is_begun else 0
+        made = await self.saver.acount_made(latest) if is_begun else 0
         stopped_at = await self._stopped_at(attempt) if is_begun and value is None else None
         if stopped_at:
-            stepper = await self._stepper(request, attempt.stream, attempt.stream.listener(latest), attempt.control)
+            stepper = await self._stepper(
+                attempt.graph, attempt.stream, attempt.stream.listener(latest), attempt.control
+            )
             output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(stopped_at).questions)
             return await self._ends.ended(output, run_id, latest)
         forgotten = None if is_begun else await self._forgotten(attempt.addressed)
@@ -217,8 +233,8 @@ class GraphRuns:
         config = latest if is_begun else attempt.addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
-            within = with_steps_used(self.graph, config, made)
-            output = await attempt.stream.run(await self._answering(value, config), within, attempt.control)
+            graph = await self._going_on(attempt.graph, config, made=made)
+            output = await attempt.stream.run(graph, await self._answering(value, config), config, attempt.control)
             return await self._ends.ended(output, run_id, latest)
         advance = await self._step(attempt, value, config, is_new=not is_begun, made=made)
         if not advance.tasks:
@@ -231,16 +247,16 @@ class GraphRuns:
             tasks=[await self._order(task, run_id) for task in advance.tasks],
         )
 
-    async def _made(self, attempt: _Attempt) -> int:
-        """Count the checkpoints that earlier deliveries of this call have made, towards the recursion limit.
+    async def _going_on(self, graph: Graph, config: RunnableConfig, *, made: int) -> Graph:
+        """Return a graph whose next call goes on, as do the subgraphs in it, where earlier deliveries have come to."""
+        view = SaverView(cast("DaprSaver", graph.checkpointer), nested=self._subgraph_reads(is_midway=made > 0))
+        if made:
+            head = await self.saver.aget_tuple(config)
+            view.hand_out(head and going_on(head, made=made))
+        return graph.copy({"checkpointer": view})
 
-        None where it is not known at which checkpoint the call before it has ended, such as one that was cancelled.
-        """
-        request, ends = attempt.request, attempt.stood_at
-        knows_begin = "" not in ends if ends else request.input != NO_INPUT
-        if request.stage or not knows_begin:
-            return 0
-        return await self.saver.acount_checkpoints(attempt.run_id, attempt.latest, since=attempt.stood_at)
+    def _subgraph_reads(self, *, is_midway: bool = False) -> SubgraphReads:
+        return SubgraphReads(graph=self.graph, saver=self.saver, is_midway=is_midway)
 
     async def _answers(self, request: RunRequest, latest: RunnableConfig) -> Any:
         """Return the answers of a request that are still waited for."""
@@ -270,7 +286,7 @@ class GraphRuns:
 
     async def _step(self, attempt: _Attempt, value: Any, config: RunnableConfig, *, is_new: bool, made: int) -> Advance:
         listener = attempt.stream.listener(config)
-        stepper = await self._stepper(attempt.request, attempt.stream, listener, attempt.control)
+        stepper = await self._stepper(attempt.graph, attempt.stream, listener, attempt.control, is_midway=made > 0)
         stage = attempt.request.stage
         how_far: dict[str, Any] = (
             {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped}
@@ -281,26 +297,33 @@ class GraphRuns:
             return await stepper.advance(value, config, **how_far, is_new=is_new)
 
     async def _stepper(
-        self, request: RunRequest, stream: RunStream, ear: Ear | None, control: RunControl | None
+        self,
+        graph: Graph,
+        stream: RunStream,
+        ear: Ear | None,
+        control: RunControl | None,
+        *,
+        is_midway: bool = False,
     ) -> Stepper:
         return Stepper(
-            self._driven(request),
+            graph,
             fans_out=True,
             plans=self.plans,
             ear=ear,
             arguments=await stream.arguments(),
             control=control,
+            subgraphs=self._subgraph_reads(is_midway=is_midway),
         )
 
-    def _stream(self, request: RunRequest, run_id: str, *, attempt: int, source: str = "run") -> RunStream:
-        return RunStream(
-            self._driven(request), self.saver, self.bus, request=request, run_id=run_id, attempt=attempt, source=source
-        )
+    def _stream(
+        self, request: RunRequest, run_id: str, graph: Graph, *, attempt: int, source: str = "run"
+    ) -> RunStream:
+        return RunStream(graph, self.saver, self.bus, request=request, run_id=run_id, attempt=attempt, source=source)
 
-    def _config(self, request: RunRequest, run_id: str) -> RunnableConfig:
+    def _config(self, request: RunRequest, run_id: str, *, call: str = "") -> RunnableConfig:
         given = dict(request.config)
         configurable = {**given.pop("configurable", {}), "thread_id": request.thread_id}
-        metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id}
+        metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id, _names.CALL_METADATA: call}
         return with_node_spans(RunnableConfig(**given, configurable=configurable, metadata=metadata), self.saver)
 
     async def _stopped_at(self, attempt: _Attempt) -> CheckpointTuple | None:
@@ -341,6 +364,12 @@ class GraphRuns:
     async def _order(self, task: PlannedTask, run_id: str) -> TaskOrder:
         answers = await self.values.keep(dict(task.answers), f"{run_id}/answers/{task.id}") if task.answers else None
         return TaskOrder(id=task.id, node=task.node, answers=answers, is_resumed=task.is_resumed)
+
+
+def name_of_call(call_id: str, *parts: str) -> str:
+    """Return a short name, for each checkpoint has it; a workflow that begins anew numbers its calls anew."""
+    name = "/".join((call_id, *parts))
+    return hashlib.blake2s(name.encode(), digest_size=8).hexdigest() if call_id else ""
 
 
 def _begins_at_checkpoint(config: Mapping[str, Any]) -> bool:

@@ -12,6 +12,9 @@ from functools import cache
 from typing import Any, Self
 
 from langchain_core.runnables import RunnableConfig
+from langgraph._internal._config import DEFAULT_RECURSION_LIMIT
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.constants import TAG_HIDDEN
 from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.pregel._loop import PregelLoop
 from langgraph.pregel._read import PregelNode
@@ -44,37 +47,43 @@ TASKS = "__pregel_tasks"
 IDLE = "__dapr_bridge_idle__"
 
 _BRANCH, _JOIN = "branch:to:", "join:"
+_LEVEL = "|"
 
 _STREAM_KEY = "__pregel_stream"
 _RUNTIME_KEY = "__pregel_runtime"
 _RESUMING_KEY = "__pregel_resuming"
 _SAVING = "_put_checkpoint_fut"
-_DEFAULT_STEPS = 10_007
 
 
-class StepsLeft(int):
-    """A recursion limit of which a run has used up some before.
+class StepMade(int):
+    """The step of a checkpoint from which a loop goes on that had made some steps before its worker was killed.
 
-    A loop adds its limit to the step at which it begins; from the sum it also reads managed values such as
-    `RemainingSteps`. The first one that does so is the run's own, and gets what is left. Those of its subgraphs, to
-    which LangGraph hands on the same limit, have all of it.
+    A loop begins at the step after, and adds its recursion limit to that, for the last step that it allows; managed
+    values such as `RemainingSteps` are read from the sum. What the loop had made before is taken off.
     """
 
-    _used: int
+    _made: int
 
-    def __new__(cls, limit: int, *, used: int) -> Self:
-        """Say how much of a limit is used up; it may be more than there was."""
-        left = super().__new__(cls, limit)
-        left._used = used
-        return left
+    def __new__(cls, step: int, *, made: int) -> Self:
+        """Say how many steps a loop had made up to this one; they may be more than its limit."""
+        told = super().__new__(cls, step)
+        told._made = made
+        return told
 
-    def __radd__(self, step: int) -> int:
-        used, self._used = self._used, 0
-        return step + int(self) - used
+    def __add__(self, more: int) -> int:
+        return _FirstStep(int(self) + more, made=self._made)
 
     def __reduce__(self) -> tuple[type[int], tuple[int]]:
-        """Let a node copy its config, or send it to a process of its own: there it is the limit, and no more."""
+        """Let it be copied, as the plain step that it is to all others."""
         return int, (int(self),)
+
+
+class _FirstStep(StepMade):
+    """The step at which a loop begins; the first that is added to it is the loop's limit."""
+
+    def __add__(self, more: int) -> int:
+        made, self._made = self._made, 0
+        return int(self) + more - made
 
 
 class _NothingToWaitFor:
@@ -161,12 +170,41 @@ def error_handlers(graph: Pregel[Any, Any, Any, Any]) -> Mapping[str, str]:
 def steps_allowed(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig) -> int:
     """Return the recursion limit under which LangGraph runs a graph."""
     own = graph.config or {}
-    return config.get("recursion_limit") or own.get("recursion_limit") or _DEFAULT_STEPS
+    return config.get("recursion_limit") or own.get("recursion_limit") or DEFAULT_RECURSION_LIMIT
 
 
-def with_steps_used(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig, used: int) -> RunnableConfig:
-    """Return a config for one call of a graph whose run has used up so many supersteps of its recursion limit."""
-    return {**config, "recursion_limit": StepsLeft(steps_allowed(graph, config), used=used)} if used else config
+def is_hidden(graph: Pregel[Any, Any, Any, Any], node: str) -> bool:
+    """Tell whether a node is one of LangGraph's own, at which no breakpoint is meant that names none."""
+    known = graph.nodes.get(node)
+    return known is not None and TAG_HIDDEN in (known.tags or ())
+
+
+def call_anew(config: RunnableConfig) -> None:
+    """Let the loop that reads its checkpoint with this config take its input, though its caller goes on."""
+    config.get("configurable", {})[_RESUMING_KEY] = False
+
+
+def outer_of(namespace: str) -> str:
+    """Return the namespace of the graph around a subgraph; empty for that of the root."""
+    parts = namespace.split(_LEVEL)
+    # Further subgraphs of one task are numbered.
+    return _LEVEL.join(parts[: -2 if parts[-1].isdigit() else -1])
+
+
+def path_of(namespace: str) -> str:
+    """Return the names of the nodes in which a subgraph runs, as `get_subgraphs` gives them, from its namespace."""
+    return _LEVEL.join(part.partition(":")[0] for part in namespace.split(_LEVEL) if not part.isdigit())
+
+
+def going_on(found: CheckpointTuple, *, made: int) -> CheckpointTuple:
+    """Return a checkpoint for a loop that goes on there with less than its recursion limit.
+
+    Args:
+        found: the checkpoint.
+        made: how many steps up to it count towards the limit.
+    """
+    step = StepMade(found.metadata.get("step", -2), made=made)
+    return found._replace(metadata={**found.metadata, "step": step}) if made else found
 
 
 def told(output: Any, *, after: GraphOutput[Any] | None = None) -> GraphOutput[Any]:

@@ -49,3 +49,9 @@ NAMED_CALLS = "dapr_bridge:named-calls"
 
 RUN_METADATA = "dapr_run"
 """Metadata of a config that name its run; the saver keeps it with each checkpoint, to tell whose input is applied."""
+
+CALL_METADATA = "dapr_call"
+"""Metadata of a config that name the activity's call, the same at each delivery; the saver keeps it in the same way."""
+
+BRIDGE_METADATA = frozenset({RUN_METADATA, CALL_METADATA})
+"""What LangGraph's metadata do not show."""

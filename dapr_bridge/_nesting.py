@@ -12,7 +12,7 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import get_runtime
 from langgraph.types import Command, interrupt
 
-from dapr_bridge._names import RUN_METADATA
+from dapr_bridge._names import BRIDGE_METADATA
 from dapr_bridge.calling import GraphResult
 from dapr_bridge.errors import BridgeError
 
@@ -62,7 +62,7 @@ def nest_of(config: RunnableConfig) -> Nest | None:
     metadata = {
         key: each
         for key, each in config.get("metadata", {}).items()
-        if not key.startswith("langgraph_") and key not in (RUN_METADATA, "run_id", "thread_id")
+        if not key.startswith("langgraph_") and key not in (*BRIDGE_METADATA, "run_id", "thread_id")
     }
     return Nest(config={**config, "configurable": own, "metadata": metadata}, thread_id=thread_id)
 

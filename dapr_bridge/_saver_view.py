@@ -34,12 +34,29 @@ def glimpse(
     return cast("Glimpsing", saver).glimpsing(hides=hides, without=without) if hasattr(saver, "glimpsing") else saver
 
 
-class SaverView(BaseCheckpointSaver[Any]):
-    """Passes everything on to a saver; what concerns the root graph goes through the methods at the end."""
+class NestedReads(Protocol):
+    """Reads the checkpoints of subgraphs as their loops begin."""
 
-    def __init__(self, inner: BaseCheckpointSaver[Any]) -> None:
+    def read(self, saver: BaseCheckpointSaver[Any], config: RunnableConfig) -> CheckpointTuple | None:
+        """Read one."""
+        ...
+
+    async def aread(self, saver: BaseCheckpointSaver[Any], config: RunnableConfig) -> CheckpointTuple | None:
+        """Read one."""
+        ...
+
+
+class SaverView(BaseCheckpointSaver[Any]):
+    """Passes everything on to a saver; what concerns the root graph goes through the methods at the end.
+
+    Args:
+        inner: the saver.
+        nested: what reads the checkpoints of subgraphs, when it is not the saver itself.
+    """
+
+    def __init__(self, inner: BaseCheckpointSaver[Any], *, nested: NestedReads | None = None) -> None:
         super().__init__(serde=inner.serde)
-        self._inner = inner
+        self._inner, self._nested = inner, nested
         self._in_hand: list[CheckpointTuple | None] = []
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Self:
@@ -60,6 +77,8 @@ class SaverView(BaseCheckpointSaver[Any]):
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return a checkpoint."""
+        if self._nested and not _is_root(config):
+            return self._nested.read(self._inner, config)
         found = self._inner.get_tuple(config)
         return self.shown(found) if found and _is_root(config) else found
 
@@ -67,6 +86,8 @@ class SaverView(BaseCheckpointSaver[Any]):
         """Return a checkpoint."""
         if self._in_hand and _is_latest_of_root(config):
             return self._in_hand.pop()
+        if self._nested and not _is_root(config):
+            return await self._nested.aread(self._inner, config)
         found = await self._inner.aget_tuple(config)
         return self.shown(found) if found and _is_root(config) else found
 

@@ -24,15 +24,15 @@ from dapr_bridge._fan_out import FanOut
 from dapr_bridge._langgraph import (
     INTERRUPT,
     TASKS,
+    going_on,
     listening,
     nodes_with_idle,
     resuming,
     steps_allowed,
     told,
-    with_steps_used,
 )
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
-from dapr_bridge._saver_view import SaverView
+from dapr_bridge._saver_view import NestedReads, SaverView
 from dapr_bridge._supersteps import Plans, Superstep
 from dapr_bridge._task_events import Ear, GoingOn, OneTask, SavedTasks
 from dapr_bridge._task_views import SavedView, SettledView, TaskView
@@ -76,6 +76,7 @@ class Stepper:
         ear: what hears LangGraph's events, if anything does.
         arguments: more arguments for LangGraph's `astream`.
         control: the run's own; when it says so, the run stops at the end of a superstep.
+        subgraphs: what reads the checkpoints of subgraphs, when it is not the saver itself.
     """
 
     def __init__(
@@ -87,17 +88,19 @@ class Stepper:
         ear: Ear | None = None,
         arguments: Mapping[str, Any] | None = None,
         control: RunControl | None = None,
+        subgraphs: NestedReads | None = None,
     ) -> None:
         self._saver = cast("BaseCheckpointSaver[Any]", graph.checkpointer)
-        self._view = SettledView(self._saver)
+        self._subgraphs = subgraphs
+        self._view = SettledView(self._saver, nested=subgraphs)
         self._bare = graph
         self._fans_out = fans_out
         self._control = control or RunControl()
         self._arguments = dict(arguments or {})
         self._plans = plans or Plans()
         self._ear = ear
-        subgraphs = graph.get_subgraphs(recurse=True)
-        self._memories = [path for path, each in subgraphs if isinstance(each, Pregel) and each.checkpointer is True]
+        within = graph.get_subgraphs(recurse=True)
+        self._memories = [path for path, each in within if isinstance(each, Pregel) and each.checkpointer is True]
 
     @cached_property
     def _graph(self) -> Graph:
@@ -145,12 +148,11 @@ class Stepper:
             fans_out=self._fans_out,
             control=self._control,
         )
-        self._hand_out(head, config)
-        within = self._within(config, head, last_step)
+        self._hand_out(head and self._within(head, config, last_step), config)
         ended = await self._run(
             self._graph,
             with_answers_by_id(value, answers),
-            within,
+            config,
             FanOut(decision.decide, self._control),
             ear=self._ear if is_new or self._ear is None else GoingOn(self._ear),
         )
@@ -158,7 +160,7 @@ class Stepper:
         if ended.was_stopped and decision.is_drained:
             raise GraphDrained(self._control.drain_reason or "shutdown")
         stands_at = Advance(checkpoint_id=decision.checkpoint_id or _id(head), last_step=last_step)
-        return await self._how_far(ended, decision, stands_at, within)
+        return await self._how_far(ended, decision, stands_at, config)
 
     async def run_task(
         self, task: PlannedTask, config: RunnableConfig, *, checkpoint_id: str, last_step: int
@@ -171,23 +173,23 @@ class Stepper:
         superstep = await self._superstep(config, checkpoint_id)
         if superstep is None:
             return "stale"
-        view = TaskView(self._saver, task_id=task.id, superstep=superstep)
+        view = TaskView(self._saver, task_id=task.id, superstep=superstep, nested=self._subgraphs)
         head = await view.aget_tuple(config)
-        if _id(head) != checkpoint_id:
+        if head is None or _id(head) != checkpoint_id:
             return "stale"
         pending = PendingTasks.on(head)
         if task.id in pending.finished:
             return "saved"
         if task.answers and not any(question.id in task.answers for question in pending.asked.get(task.id, ())):
             return "paused"
-        view.hand_out(head)
+        view.hand_out(self._within(head, config, last_step))
         graph = _without_breakpoints(self._bare, view, nodes=nodes_with_idle(self._bare))
         value = Command(resume=dict(task.answers)) if task.answers else None
         try:
             await self._run(
                 graph,
                 value,
-                await self._called(task, self._within(config, head, last_step), checkpoint_id),
+                await self._called(task, config, checkpoint_id),
                 FanOut(lambda announced: announced_id(announced) != checkpoint_id, self._control),
                 ear=self._ear_for([each for each in superstep.ids if each != task.id], checkpoint_id),
             )
@@ -309,10 +311,10 @@ class Stepper:
     def _last_step(self, config: RunnableConfig, head: CheckpointTuple | None, made: int) -> int:
         return _step(head) - made + steps_allowed(self._bare, config) + 2
 
-    def _within(self, config: RunnableConfig, head: CheckpointTuple | None, last_step: int) -> RunnableConfig:
-        """Return the config under which a loop that begins here comes to the last step and no further."""
+    def _within(self, head: CheckpointTuple, config: RunnableConfig, last_step: int) -> CheckpointTuple:
+        """Return a checkpoint for a loop that begins there, and comes to the last step and no further."""
         left = last_step - _step(head) - 2
-        return with_steps_used(self._bare, config, steps_allowed(self._bare, config) - left)
+        return going_on(head, made=steps_allowed(self._bare, config) - left)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from langgraph.types import GraphOutput, StreamMode
 from dapr_bridge._event_keys import NAMING_MODES, EventKeys, Namespace, StreamedEvent
 from dapr_bridge._events import EventBus, EventPublisher, EventSink, StreamRequest
 from dapr_bridge._langgraph import error_handlers, told
-from dapr_bridge._names import RUN_METADATA
+from dapr_bridge._names import BRIDGE_METADATA
 from dapr_bridge._payloads import decode_kept
 from dapr_bridge._pending import PendingTasks
 from dapr_bridge._wire import Failure, RunRequest
@@ -71,14 +71,16 @@ class RunStream:
         """How many events there are, for `RunOutcome.events`."""
         return self._publisher.counts if self._publisher else {}
 
-    async def run(self, value: Any, config: RunnableConfig, control: RunControl) -> GraphOutput[Any]:
-        """Run the graph; returns what `ainvoke` would, and what this run has asked."""
+    async def run(
+        self, graph: Pregel[Any, Any, Any, Any], value: Any, config: RunnableConfig, control: RunControl
+    ) -> GraphOutput[Any]:
+        """Run the graph, on whatever view of the saver; returns what `ainvoke` would, and what this run has asked."""
         arguments: dict[str, Any] = {"control": control, **await self.arguments()}
         listener = self.listener(config)
         if listener is None:
-            return told(await self._graph.ainvoke(value, config, durability="sync", **arguments))
+            return told(await graph.ainvoke(value, config, durability="sync", **arguments))
         latest: GraphOutput[Any] = GraphOutput(None)
-        stream = self._graph.astream(
+        stream = graph.astream(
             value, config, stream_mode=listener.modes, subgraphs=listener.subgraphs, durability="sync", **arguments
         )
         async with listener:
@@ -191,4 +193,4 @@ def _as_plain(mode: str, payload: Any) -> Any:
 
 
 def _without_mark(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: each for key, each in metadata.items() if key != RUN_METADATA}
+    return {key: each for key, each in metadata.items() if key not in BRIDGE_METADATA}

@@ -11,7 +11,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, INTERRUPT, NO_WRITES, TASKS, idle_send
 from dapr_bridge._pending import handler_id
-from dapr_bridge._saver_view import SaverView, Writes, glimpse
+from dapr_bridge._saver_view import NestedReads, SaverView, Writes, glimpse
 from dapr_bridge._supersteps import Superstep
 
 
@@ -37,13 +37,21 @@ class TaskView(SaverView):
         inner: the saver.
         task_id: the task that is to run.
         superstep: the tasks among which it runs.
+        nested: what reads the checkpoints of subgraphs, when it is not the saver itself.
     """
 
     swallows_checkpoints = True
 
-    def __init__(self, inner: BaseCheckpointSaver[Any], *, task_id: str, superstep: Superstep) -> None:
+    def __init__(
+        self,
+        inner: BaseCheckpointSaver[Any],
+        *,
+        task_id: str,
+        superstep: Superstep,
+        nested: NestedReads | None = None,
+    ) -> None:
         without = (TASKS,) if superstep.sends else ()
-        super().__init__(glimpse(inner, hides=self._is_of_sibling, without=without))
+        super().__init__(glimpse(inner, hides=self._is_of_sibling, without=without), nested=nested)
         self._task_id, self._superstep = task_id, superstep
         # Those that LangGraph prepares beside it.
         self._others = [each for each in superstep.ids[len(superstep.sends or ()) :] if each != task_id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
@@ -79,12 +79,19 @@ def has_begun(documents: Documents, place: Place, run_id: str) -> Steps[bool]:
     return False
 
 
-def count_checkpoints(documents: Documents, place: Place, run_id: str, since: Collection[str]) -> Steps[int]:
-    """Count the checkpoints that a run has made on top of others, or of those at which its earlier calls have ended."""
+def count_made_in(documents: Documents, place: Place, call: str, around: Mapping[str, str]) -> Steps[int]:
+    """Count the checkpoints that a call has made on top of others.
+
+    Args:
+        documents: the saver's.
+        place: where they are.
+        call: the call.
+        around: of a subgraph's, the checkpoints of the graphs around it, by namespace.
+    """
     count, wanted = 0, (yield from documents.read_head(place)).latest
-    while wanted and wanted not in since:
+    while wanted:
         record = (yield from documents.read_records(place, [wanted])).get(wanted)
-        if record is None or record.driven_by != run_id:
+        if record is None or record.made_in != call or record.metadata.get("parents", {}) != around:
             break
         count, wanted = count + 1, record.parent_id or ""
     return count

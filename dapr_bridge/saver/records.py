@@ -80,6 +80,7 @@ class CheckpointRecord:
         parent_id: the checkpoint it follows, or None.
         stored: the channels that have a value, each with the version under which it is stored.
         driven_by: the run of the bridge that made it; empty when none did. LangGraph's metadata do not show it.
+        made_in: the call of that run in which it was made; empty when that is not known.
     """
 
     checkpoint: Checkpoint
@@ -87,6 +88,7 @@ class CheckpointRecord:
     parent_id: str | None
     stored: Mapping[str, str]
     driven_by: str = ""
+    made_in: str = ""
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> CheckpointRecord:
@@ -97,6 +99,7 @@ class CheckpointRecord:
             parent_id=document["parent"],
             stored=document["stored"],
             driven_by=document.get("driven_by", ""),
+            made_in=document.get("made_in", ""),
         )
 
     @property
@@ -113,13 +116,26 @@ class CheckpointRecord:
 
     @classmethod
     def from_checkpoint(
-        cls, checkpoint: Checkpoint, metadata: CheckpointMetadata, parent_id: str | None, *, driven_by: str = ""
+        cls,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        parent_id: str | None,
+        *,
+        driven_by: str = "",
+        made_in: str = "",
     ) -> CheckpointRecord:
         """Split a checkpoint from its values."""
         versions = checkpoint["channel_versions"]
         stored = {name: str(versions[name]) for name in checkpoint["channel_values"] if name in versions}
         bare = cast("Checkpoint", {**checkpoint, "channel_values": {}})
-        return cls(checkpoint=bare, metadata=metadata, parent_id=parent_id, stored=stored, driven_by=driven_by)
+        return cls(
+            checkpoint=bare,
+            metadata=metadata,
+            parent_id=parent_id,
+            stored=stored,
+            driven_by=driven_by,
+            made_in=made_in,
+        )
 
     def to_document(self) -> dict[str, Any]:
         """Return plain data for the codec."""
@@ -129,6 +145,7 @@ class CheckpointRecord:
             "parent": self.parent_id,
             "stored": dict(self.stored),
             **({"driven_by": self.driven_by} if self.driven_by else {}),
+            **({"made_in": self.made_in} if self.made_in else {}),
         }
 
     def without(self, channels: Collection[str]) -> CheckpointRecord:

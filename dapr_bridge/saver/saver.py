@@ -23,7 +23,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from dapr_bridge._contexts import Closing
-from dapr_bridge._names import RUN_METADATA
+from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge.errors import ValueNotFoundError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import copying, delta, keeping, reading, removal, tasks, writing
@@ -37,6 +37,9 @@ from dapr_bridge.saver.standing import Standing, read_standing
 from dapr_bridge.saver.store import StateStore
 
 _CACHE_BYTES = 32 << 20
+
+_CHECKPOINTS_AROUND = "checkpoint_map"
+"""Where a subgraph's config has the checkpoints of the graphs around it; its checkpoints have them as `parents`."""
 
 
 class DaprSaver(BaseCheckpointSaver[str], Closing):
@@ -275,9 +278,16 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         """Tell whether a thread stands where a driven run has brought it, but for a person's own changes."""
         return await arun(reading.has_begun(self._documents, _place(config), run_id))
 
-    async def acount_checkpoints(self, run_id: str, config: RunnableConfig, *, since: Collection[str] = ()) -> int:
-        """Count the checkpoints that a driven run has made since those at which its earlier calls have ended."""
-        return await arun(reading.count_checkpoints(self._documents, _place(config), run_id, since))
+    def count_made(self, config: RunnableConfig) -> int:
+        """Count the checkpoints that earlier deliveries of a driven run's call have made, where its config points.
+
+        In a namespace of a subgraph, those of the superstep around it: in the next one its limits begin anew.
+        """
+        return run(self._count_made(config))
+
+    async def acount_made(self, config: RunnableConfig) -> int:
+        """Count the checkpoints of a call, as `count_made` does."""
+        return await arun(self._count_made(config))
 
     def driven_from(self, thread_id: str, namespace: str, *, step: int) -> str:
         """Return the checkpoint after which a driven run's superstep of this number runs here; empty when not known."""
@@ -337,6 +347,13 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         yield from tasks.put_writes(
             self._documents, _place(config), checkpoint_id, task_id, task_path, writes, run_id=run_id
         )
+
+    def _count_made(self, config: RunnableConfig) -> Steps[int]:
+        call = config.get("metadata", {}).get(CALL_METADATA)
+        if not call:
+            return 0
+        around: Mapping[str, str] = config.get("configurable", {}).get(_CHECKPOINTS_AROUND, {})
+        return (yield from reading.count_made_in(self._documents, _place(config), call, around))
 
     def _places(self, search: Search) -> Steps[Sequence[Place]]:
         if search.namespace is not None:

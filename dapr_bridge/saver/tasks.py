@@ -59,43 +59,20 @@ def _save_with_others(documents: Documents, pending_key: str, put: TaskPut) -> S
     """Save writes, and those that wait behind them; these try for themselves when this one is cut short."""
     memory = documents.memory
     memory.task_puts.withdraw(pending_key, put)
-    puts = [put, *memory.task_puts.take(pending_key, _MOST_AT_ONCE)]
-    save = _Save(documents, pending_key, puts)
-    expected = memory.unwritten.take(pending_key)
-    yield from documents.store.update(save.keys, save.decide, expected=expected)
-    for each in puts:
-        each.is_done = True
+    yield from TasksSave(documents, pending_key, [put, *memory.task_puts.take(pending_key, _MOST_AT_ONCE)]).steps()
 
 
-def can_go_together(documents: Documents, pending_key: str) -> Steps[bool]:
-    """Tell whether writes on a checkpoint that this saver has just put wait, and can be saved with the next one."""
-    memory = documents.memory
-    if not memory.task_puts.has(pending_key) or memory.unwritten.look(pending_key) is None:
-        return False
-    return (yield from documents.store.has_whole_transactions())
+def take_waiting(documents: Documents, pending_key: str) -> TasksSave | None:
+    """Return the save of the writes on a checkpoint that wait, if any do; for a caller that has their lock.
 
-
-def put_with_waiting_writes(
-    documents: Documents, pending_key: str, decide: Callable[[], Sequence[Write]]
-) -> Steps[bool]:
-    """Save a checkpoint in one transaction with the writes of the superstep that leads to it, which wait to be saved.
-
-    Tells whether it was done; if not, the writes are saved by themselves. Only where `can_go_together` has said so, and
-    for a caller that has the lock of the writes.
+    They try for themselves when it is not carried out.
     """
-    memory = documents.memory
-    memory.unwritten.take(pending_key)
-    waiting = memory.task_puts.take(pending_key, _MOST_AT_ONCE)
-    writes = _Save(documents, pending_key, waiting).decide({})
-    if not (yield from documents.store.write_at_once([*writes, *decide()])):
-        return False
-    for each in waiting:
-        each.is_done = True
-    return True
+    waiting = documents.memory.task_puts.take(pending_key, _MOST_AT_ONCE)
+    return TasksSave(documents, pending_key, waiting) if waiting else None
 
 
 @dataclass(frozen=True)
-class _Save:
+class TasksSave:
     """The writes of some tasks on one checkpoint on their way."""
 
     documents: Documents
@@ -106,6 +83,36 @@ class _Save:
     def keys(self) -> list[str]:
         """What `decide` looks at."""
         return [*dict.fromkeys(put.apart_key for put in self.puts), self.pending_key]
+
+    def steps(self) -> Steps[None]:
+        """Save them by themselves."""
+        expected = self.documents.memory.unwritten.take(self.pending_key)
+        yield from self.documents.store.update(self.keys, self.decide, expected=expected)
+        self.end()
+
+    def steps_with(
+        self, keys: Sequence[str], decide: Callable[[Mapping[str, Document]], Sequence[Write]]
+    ) -> Steps[bool]:
+        """Save them in one transaction with what else is decided; tells whether it was done.
+
+        Only for stores that write all of a transaction or nothing.
+
+        Args:
+            keys: what the other decision looks at, and nobody has read yet.
+            decide: the other decision.
+        """
+        expected = self.documents.memory.unwritten.take(self.pending_key)
+        unread = [*keys, *(self.keys if expected is None else ())]
+        found = yield from self.documents.store.read(unread)
+        is_done = yield from self.documents.store.write_at_once([*self.decide(found), *decide(found)])
+        if is_done:
+            self.end()
+        return is_done
+
+    def end(self) -> None:
+        """Let those go that wait for it."""
+        for each in self.puts:
+            each.is_done = True
 
     def decide(self, found: Mapping[str, Document]) -> list[Write]:
         documents = self.documents

@@ -8,7 +8,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 
-from dapr_bridge._names import RUN_METADATA
+from dapr_bridge._names import BRIDGE_METADATA, CALL_METADATA, RUN_METADATA
 from dapr_bridge.errors import StaleWriterError
 from dapr_bridge.saver import keys, tasks
 from dapr_bridge.saver.documents import Documents, Place, guard_of
@@ -41,31 +41,37 @@ def put_checkpoint(
 
 def _put(put: _Put) -> Steps[None]:
     # LangGraph sends a superstep's last writes and its checkpoint at the same time. Together, or with the writes first,
-    # no death in between costs a node.
-    with put.documents.memory.locks.hold(put.parent_key) as turn:
+    # no death in between costs a node, or leaves a superstep in the history that does not say what its tasks wrote.
+    documents = put.documents
+    with documents.memory.locks.hold(put.parent_key) as turn:
         yield turn.ready
-        can_go_together = yield from tasks.can_go_together(put.documents, put.parent_key)
-        is_done = can_go_together and (yield from _put_with_writes(put))
-    if not is_done:
-        yield from _put_alone(put)
+        writes = tasks.take_waiting(documents, put.parent_key)
+        if writes:
+            is_whole = yield from documents.store.has_whole_transactions()
+            if is_whole and (yield from _put_with(put, writes)):
+                return
+            yield from writes.steps()
+    yield from _put_alone(put)
 
 
-def _put_with_writes(put: _Put) -> Steps[bool]:
-    documents, place = put.documents, put.place
-    with documents.memory.locks.hold(place.head_key) as turn:
+def _put_with(put: _Put, writes: tasks.TasksSave) -> Steps[bool]:
+    documents, head_key = put.documents, put.place.head_key
+    with documents.memory.locks.hold(head_key) as turn:
         yield turn.ready
         expected = yield from _sent_for(put)
-        if not expected:
+        try:
+            is_done = yield from writes.steps_with(
+                () if expected else put.keys, lambda found: put.decide({**found, **(expected or {})})
+            )
+        except StaleWriterError:
+            # Which it may be alone, too.
             return False
-        is_done = yield from tasks.put_with_waiting_writes(documents, put.parent_key, lambda: put.decide(expected))
-        documents.memory.heads.put(place.head_key, documents.store.start_read(place.head_key))
+        documents.memory.heads.put(head_key, documents.store.start_read(head_key))
         return is_done
 
 
 def _put_alone(put: _Put) -> Steps[None]:
     documents, place = put.documents, put.place
-    with documents.memory.locks.hold(put.parent_key) as turn:
-        yield turn.ready
     with documents.memory.locks.hold(place.head_key) as turn:
         yield turn.ready
         expected = yield from _sent_for(put)
@@ -103,9 +109,9 @@ def split_checkpoint(
     checkpoint: Checkpoint, metadata: CheckpointMetadata, parent_id: str | None, changed: Mapping[str, Any]
 ) -> tuple[CheckpointRecord, dict[str, Any]]:
     """Part a checkpoint into its record and the values that are new in it."""
-    shown: Any = {name: each for name, each in metadata.items() if name != RUN_METADATA}
-    driven_by = str(metadata.get(RUN_METADATA) or "")
-    record = CheckpointRecord.from_checkpoint(checkpoint, shown, parent_id, driven_by=driven_by)
+    shown: Any = {name: each for name, each in metadata.items() if name not in BRIDGE_METADATA}
+    driven_by, made_in = (str(metadata.get(name) or "") for name in (RUN_METADATA, CALL_METADATA))
+    record = CheckpointRecord.from_checkpoint(checkpoint, shown, parent_id, driven_by=driven_by, made_in=made_in)
     values = {
         name: value for name, value in checkpoint["channel_values"].items() if name in changed and name in record.stored
     }

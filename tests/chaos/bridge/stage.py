@@ -23,7 +23,7 @@ from tests.chaos.bridge.gateway import Gateway
 from tests.chaos.bridge.moments import NODE, Moments
 from tests.chaos.bridge.store_gate import StoreGate
 from tests.chaos.bridge.stores import STORES, Store
-from tests.chaos.bridge.worker import STORE, Post, serve
+from tests.chaos.bridge.worker import STORE, Hosted, Post, serve
 from tests.kit.counter import FarEnd, far_end
 
 Victim = Literal["worker", "daprd", "placement", "scheduler", "store"]
@@ -63,7 +63,8 @@ class NodeMarks(FarEnd):
         """Record that a node runs, and wait while that is held."""
         thread_id, name, _ = mark.split("/")
         super().note(mark)
-        self._moments.come_before(thread_id, f"{NODE}{name}")
+        # Of a generated graph's node, which task it is stands behind its name.
+        self._moments.come_before(thread_id, f"{NODE}{name.partition('@')[0]}")
 
     def runs(self, thread_id: str) -> list[str]:
         """The names of the nodes that have run for a thread, in order."""
@@ -86,6 +87,7 @@ class Stage(Running):
         self.sidecar = Sidecar(_APP, control_plane=self.plane, resources=resources, folder=folder)
         self.workers: list[Worker] = []
         self.lease: timedelta | None = None
+        self._hosted: Hosted | None = None
         self._numbers = itertools.count(1)
         self._stack = ExitStack()
 
@@ -122,7 +124,14 @@ class Stage(Running):
         if not is_connected:
             gateway.cut_work()
         log = self._folder / f"worker-{name}.log"
-        post = Post(name=name, address=gateway.address, far_end=self.marks.url, log=log, lease=self.lease)
+        post = Post(
+            name=name,
+            address=gateway.address,
+            far_end=self.marks.url,
+            log=log,
+            lease=self.lease,
+            hosted=self._hosted,
+        )
         process = _forks().Process(target=serve, args=(post,), daemon=True)
         process.start()
         worker = Worker(name=name, gateway=gateway, process=process)
@@ -140,6 +149,13 @@ class Stage(Running):
         if lease == self.lease and len(self.workers) == 1:
             return
         self.lease = lease
+        self._stop_workers()
+        self.add_worker()
+        self.wait_until_well()
+
+    def host(self, hosted: Hosted) -> None:
+        """Have one worker, with a generated graph and nothing else."""
+        self._hosted = hosted
         self._stop_workers()
         self.add_worker()
         self.wait_until_well()

@@ -19,12 +19,25 @@ from langgraph.types import Command
 
 from dapr_bridge import DaprSaver, GraphWorker, Unit, _workflow, call_graph
 from tests.chaos.bridge.graph import DRAINS, build_graph
+from tests.chaos.bridge.marking import marked
+from tests.parity.generated.programs import Program
 
 STORE = "execution-state"
 CONVERSE, CONVERSE_UNNAMED, CONVERSE_DRAINED = "converse", "converse-unnamed", "converse-drained"
 """Workflows that talk with the graph: with a run id for each call, as is advised, without, and after it was drained."""
 
 UNITS: tuple[Unit, ...] = ("run", "task")
+
+GENERATED = "generated"
+"""The name of a graph that a program has built."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hosted:
+    """A generated graph, and the unit in which it runs."""
+
+    program: Program
+    unit: Unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +50,7 @@ class Post:
         far_end: where its nodes leave their marks.
         log: where its output goes.
         lease: how long others wait after its last sign of life; None when it takes no leases.
+        hosted: what it hosts instead of the graph of this package.
     """
 
     name: str
@@ -44,6 +58,7 @@ class Post:
     far_end: str
     log: Path
     lease: timedelta | None = None
+    hosted: Hosted | None = None
 
 
 def graph_name(unit: Unit) -> str:
@@ -96,13 +111,13 @@ def serve(post: Post) -> None:
 
 
 async def _serve(post: Post) -> None:
-    graph = build_graph(post.far_end, post.name)
     # The three Sends count as wide, the two questions do not.
     _workflow._MOST_TASKS = 2
+    graphs, units = _graphs(post)
     with DaprSaver(STORE, address=post.address) as saver:
         worker = GraphWorker(
-            graphs={graph_name(unit): graph for unit in UNITS},
-            unit={graph_name(unit): unit for unit in UNITS},
+            graphs=graphs,
+            unit=units,
             saver=saver,
             address=post.address,
             events=None,
@@ -113,3 +128,12 @@ async def _serve(post: Post) -> None:
         worker.runtime.register_workflow(converse_drained, name=CONVERSE_DRAINED)
         async with worker:
             await asyncio.Event().wait()
+
+
+def _graphs(post: Post) -> tuple[dict[str, Any], dict[str, Unit]]:
+    """Return what a worker hosts, by name, and the units."""
+    if post.hosted:
+        graph = marked(post.hosted.program.build(), far_end=post.far_end, worker=post.name)
+        return {GENERATED: graph}, {GENERATED: post.hosted.unit}
+    graph = build_graph(post.far_end, post.name)
+    return {graph_name(unit): graph for unit in UNITS}, {graph_name(unit): unit for unit in UNITS}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import operator
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -18,9 +20,9 @@ from langgraph.types import Command, interrupt
 
 from dapr_bridge import DaprSaver, Unit
 from dapr_bridge._fan_out import FanOut
-from dapr_bridge._graph_runs import GraphRuns
+from dapr_bridge._graph_runs import GraphRuns, name_of_call
 from dapr_bridge._langgraph import listening
-from dapr_bridge._names import RUN_METADATA
+from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge._payloads import encode_inline
 from dapr_bridge._wire import RunOutcome, RunRequest
 from dapr_bridge.testing import Sidecar
@@ -57,11 +59,18 @@ class Rig:
         self._thread_id = f"{thread_id}-{unit}"
         self._runs = GraphRuns(graph=self.graph, saver=saver, unit=unit)
 
-    def config(self, run_id: str) -> RunnableConfig:
-        return {"configurable": {"thread_id": self._thread_id}, "metadata": {RUN_METADATA: run_id}}
+    def config(self, run_id: str, call_id: str = "") -> RunnableConfig:
+        metadata = {RUN_METADATA: run_id, CALL_METADATA: name_of_call(call_id, "")}
+        return {"configurable": {"thread_id": self._thread_id}, "metadata": metadata}
 
     async def deliver(
-        self, run_id: str, value: Any, *, stood_at: Collection[str] = (), config: Mapping[str, Any] | None = None
+        self,
+        run_id: str,
+        value: Any,
+        *,
+        call_id: str = "",
+        stood_at: Collection[str] = (),
+        config: Mapping[str, Any] | None = None,
     ) -> RunOutcome:
         request = RunRequest(
             graph="asks",
@@ -71,15 +80,21 @@ class Rig:
             input=encode_inline(value, self._saver.serde, what="the input"),
             config=config or {},
         )
-        return await self._runs.advance(request, run_id, 1, stood_at=stood_at)
+        return await self._runs.advance(request, run_id, 1, call_id=call_id, stood_at=stood_at)
 
-    async def answer(self, run_id: str, asked: RunOutcome, *, up_to: int, config: RunnableConfig) -> None:
-        """Answer a question, and be cut off when there are so many words."""
-        control = FanOut(lambda announced: len(announced["values"]["words"]) >= up_to)
-        answer = Command(resume={asked.interrupts[0]["id"]: "yes"})
-        heard = listening(self.config(run_id), control.stream)
+    async def cut_off(
+        self, run_id: str, call_id: str, value: Any, *, up_to: int, config: RunnableConfig | None = None
+    ) -> None:
+        """Deliver a call, and be cut off when there are so many words."""
+        control = FanOut(lambda announced: len(announced["values"].get("words", ())) >= up_to)
+        heard = listening(self.config(run_id, call_id), control.stream)
         with pytest.raises(GraphDrained):
-            await self.graph.ainvoke(answer, {**heard, **config}, control=control, durability="sync")
+            await self.graph.ainvoke(value, {**heard, **(config or {})}, control=control, durability="sync")
+
+
+def answer(asked: RunOutcome) -> Command[Any]:
+    """Answer a question."""
+    return Command(resume={asked.interrupts[0]["id"]: "yes"})
 
 
 @pytest.mark.parametrize("unit", ["run", "task"])
@@ -133,9 +148,9 @@ async def test_the_supersteps_before_a_kill_count_towards_the_recursion_limit(
         await native.ainvoke(Command(resume="yes"), thread)
     with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
         rig = Rig(saver, unit, built=endless(), thread_id=f"limited-{supersteps}")
-        asked = await rig.deliver("run", {"words": []}, config=limit)
-        await rig.answer("run", asked, up_to=supersteps, config=limit)
-        ended = await rig.deliver("run", None, stood_at=[asked.checkpoint_id], config=limit)
+        asked = await rig.deliver("run", {"words": []}, call_id="first", config=limit)
+        await rig.cut_off("run", "second", answer(asked), up_to=supersteps, config=limit)
+        ended = await rig.deliver("run", None, call_id="second", stood_at=[asked.checkpoint_id], config=limit)
         state = await rig.graph.aget_state(rig.config("run"))
 
     assert ended.failure
@@ -150,9 +165,9 @@ async def test_a_run_that_goes_on_after_a_cancellation_has_its_recursion_limit_a
     limit: RunnableConfig = {"recursion_limit": 5}
     with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
         rig = Rig(saver, unit, built=endless(), thread_id="cancelled")
-        asked = await rig.deliver("run", {"words": []}, config=limit)
-        await rig.answer("run", asked, up_to=3, config=limit)
-        await rig.deliver("run", None, stood_at=[asked.checkpoint_id, ""], config=limit)
+        asked = await rig.deliver("run", {"words": []}, call_id="first", config=limit)
+        await rig.cut_off("run", "cancelled", answer(asked), up_to=3, config=limit)
+        await rig.deliver("run", None, call_id="third", stood_at=[asked.checkpoint_id, ""], config=limit)
         state = await rig.graph.aget_state(rig.config("run"))
 
     assert state.values["words"] == ["yes", "5", "4", "6", "5", "4", "3", "2", "1", "0"]
@@ -222,3 +237,142 @@ async def test_a_later_call_of_the_same_run_goes_on_from_the_breakpoint(unit: Un
         assert await rig.deliver("run", None, stood_at=[first.checkpoint_id]) == second
 
     assert runs == {"first": 1, "middle": 1}
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+@pytest.mark.parametrize(
+    "breakpoints",
+    [{"interrupt_after": "*"}, {"interrupt_before": ["middle"]}, {"interrupt_before": "*"}],
+    ids=["after_every", "before", "before_every"],
+)
+async def test_a_new_input_at_a_breakpoint_goes_on_after_a_kill(
+    breakpoints: dict[str, Any], unit: Unit, stores_sidecar: Sidecar, request: pytest.FixtureRequest
+) -> None:
+    native = counted(Counter(), **breakpoints).copy({"checkpointer": InMemorySaver()})
+    thread: RunnableConfig = {"configurable": {"thread_id": "native"}}
+    await native.ainvoke({"words": ["in"]}, thread)
+    await native.ainvoke({"words": ["again"]}, thread)
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=counted(Counter(), **breakpoints), thread_id=request.node.name)
+        await rig.deliver("first", {"words": ["in"]}, call_id="first")
+        await rig.cut_off("second", "second", {"words": ["again"]}, up_to=0)
+        stopped = await rig.deliver("second", {"words": ["again"]}, call_id="second")
+        state, wanted = await rig.graph.aget_state(rig.config("second")), await native.aget_state(thread)
+
+    assert stopped.status == "interrupted"
+    assert (state.values, state.next) == (wanted.values, wanted.next)
+
+
+def around(runs: Counter[str], inner: Graph) -> Graph:
+    """A graph within another, beside a node."""
+
+    async def beside(_: State) -> State:
+        runs["beside"] += 1
+        return {"words": ["beside"]}
+
+    graph = StateGraph(State).add_node("inner", inner).add_node("beside", beside)
+    return graph.add_edge(START, "inner").add_edge("inner", "beside").compile()
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+@pytest.mark.parametrize(
+    ("breakpoints", "before_it", "by_next"),
+    [
+        ({"interrupt_before": ["middle"]}, ["first"], ["first", "middle", "last"]),
+        ({"interrupt_after": ["middle"]}, ["first", "middle"], ["first", "middle", "last"]),
+        ({"interrupt_after": "*"}, ["first"], ["first", "middle"]),
+        ({"interrupt_before": "*"}, [], ["first"]),
+    ],
+    ids=["before", "after", "after_every", "before_every"],
+)
+async def test_a_subgraph_that_stopped_at_a_breakpoint_and_is_delivered_again_goes_no_further(
+    breakpoints: dict[str, Any],
+    before_it: list[str],
+    by_next: list[str],
+    unit: Unit,
+    stores_sidecar: Sidecar,
+    request: pytest.FixtureRequest,
+) -> None:
+    runs: Counter[str] = Counter()
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=around(runs, counted(runs, **breakpoints)), thread_id=request.node.name)
+
+        stopped = await rig.deliver("first", {"words": []}, call_id="first")
+        assert await rig.deliver("first", {"words": []}, call_id="first") == stopped
+        assert (stopped.status, runs) == ("interrupted", Counter(before_it))
+
+        # A call of its own takes it on.
+        await rig.deliver("second", None, call_id="second")
+        assert runs == Counter(by_next)
+
+
+def endless_but_for_a_kill(hangs_at: list[int]) -> Graph:
+    """Count down for ever, and hang once, when there are so many words."""
+
+    async def count(state: Counting) -> State:
+        if len(state.get("words", ())) in hangs_at:
+            hangs_at.clear()
+            await asyncio.Event().wait()
+        return {"words": [str(state["left_over"])]}  # pyright: ignore[reportTypedDictNotRequiredAccess]
+
+    graph = StateGraph(Counting).add_node("count", count).add_edge(START, "count").add_edge("count", "count")
+    return graph.compile()
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+async def test_the_supersteps_of_a_subgraph_before_a_kill_count_towards_its_recursion_limit(
+    unit: Unit, stores_sidecar: Sidecar
+) -> None:
+    limit: RunnableConfig = {"recursion_limit": 5}
+    native = around(Counter(), endless_but_for_a_kill([])).copy({"checkpointer": InMemorySaver()})
+    thread: RunnableConfig = {"configurable": {"thread_id": "native"}, **limit}
+    with pytest.raises(GraphRecursionError):
+        await native.ainvoke({"words": ["in"]}, thread)
+    wanted: Any = (await native.aget_state(thread, subgraphs=True)).tasks[0].state
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        hangs_at = [4]
+        rig = Rig(saver, unit, built=around(Counter(), endless_but_for_a_kill(hangs_at)), thread_id="limited-within")
+        killed = asyncio.create_task(rig.deliver("run", {"words": ["in"]}, call_id="call", config=limit))
+        while hangs_at:
+            await asyncio.sleep(0.01)
+        killed.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await killed
+        ended = await rig.deliver("run", {"words": ["in"]}, call_id="call", config=limit)
+        state: Any = (await rig.graph.aget_state(rig.config("run"), subgraphs=True)).tasks[0].state
+
+    assert ended.failure
+    assert ended.failure.error_type == "GraphRecursionError"
+    assert state.values == wanted.values
+
+
+def remembering() -> Graph:
+    """Call a subgraph that has a memory of its own, and once more."""
+
+    async def say(state: State) -> State:
+        return {"words": [f"after {len(state.get('words', ()))}"]}
+
+    inner = StateGraph(State).add_node("say", say).add_edge(START, "say").compile(checkpointer=True)
+    graph = StateGraph(State).add_node("before", say).add_node("inner", inner).add_node("again", inner)
+    return graph.add_edge(START, "before").add_edge("before", "inner").add_edge("inner", "again").compile()
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+@pytest.mark.parametrize("words", [2, 5])
+async def test_a_subgraph_with_a_memory_that_is_to_be_called_anew_is_so_after_a_kill(
+    words: int, unit: Unit, stores_sidecar: Sidecar
+) -> None:
+    native = remembering().copy({"checkpointer": InMemorySaver()})
+    thread: RunnableConfig = {"configurable": {"thread_id": "native"}}
+    for word in ("in", "once more"):
+        await native.ainvoke({"words": [word]}, thread)
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=remembering(), thread_id=f"remembering-{words}")
+        await rig.deliver("first", {"words": ["in"]}, call_id="first")
+        known = len((await rig.graph.aget_state(rig.config("first"))).values["words"])
+        await rig.cut_off("second", "second", {"words": ["once more"]}, up_to=known + words)
+        ended = await rig.deliver("second", {"words": ["once more"]}, call_id="second")
+        state = await rig.graph.aget_state(rig.config("second"))
+
+    assert ended.status == "finished"
+    assert state.values == (await native.aget_state(thread)).values

@@ -50,10 +50,13 @@ class Program:
         return names["graph"]
 
 
+TROUBLES: tuple[Trouble, ...] = ("none", "none", "failures", "retries")
+
+
 @st.composite
-def programs(draw: st.DrawFn) -> Program:
-    """Draw a program."""
-    trouble: Trouble = draw(st.sampled_from(["none", "none", "failures", "retries"]))
+def programs(draw: st.DrawFn, *, troubles: Sequence[Trouble] = TROUBLES) -> Program:
+    """Draw a program with one of these kinds of trouble."""
+    trouble = draw(st.sampled_from(troubles))
     lines = draw(_graphs("graph", trouble=trouble, depth=0 if trouble == "failures" else draw(st.integers(0, 1))))
     limit = {"recursion_limit": draw(st.sampled_from([8, 5, 3]))}
     go_on = GoOn(most=draw(st.sampled_from([99, 1])), config=limit)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import operator
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict, cast
 
 import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph._internal import _config, _constants
-from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphDrained, GraphRecursionError
 from langgraph.graph import START, StateGraph
@@ -22,14 +22,20 @@ from dapr_bridge._fan_out import FanOut
 from dapr_bridge._langgraph import (
     NO_WRITES,
     Called,
-    StepsLeft,
+    StepMade,
+    call_anew,
     called_by,
+    going_on,
     idle_send,
+    is_hidden,
     listening,
     nodes_with_idle,
+    outer_of,
+    path_of,
     resuming,
 )
 from dapr_bridge._pending import PendingTasks
+from dapr_bridge._saver_view import SaverView
 from tests.kit.stepping import THREAD
 
 pytestmark = pytest.mark.anyio
@@ -210,29 +216,38 @@ def test_without_a_limit_langgraph_allows_as_many_supersteps_as_the_bridge() -> 
     assert _langgraph.steps_allowed(fork(), {}) == int(_config.DEFAULT_RECURSION_LIMIT)
 
 
-async def test_a_used_up_recursion_limit_is_taken_and_leaves_no_further_superstep() -> None:
+def after_steps(graph: Graph, made: int) -> Graph:
+    """Return a graph whose next call finds that so many steps are made."""
+
+    class View(SaverView):
+        def shown(self, found: CheckpointTuple) -> CheckpointTuple:
+            return going_on(found, made=made)
+
+    return graph.copy({"checkpointer": View(cast("InMemorySaver", graph.checkpointer))})
+
+
+async def test_a_used_up_recursion_limit_leaves_no_further_superstep() -> None:
     graph = chain("a", "b", "c", "d").compile(checkpointer=InMemorySaver())
     await stopped_before(graph, "b", {"words": []})
 
     with pytest.raises(GraphRecursionError, match="limit of 25 reached"):
-        await graph.ainvoke(None, {**THREAD, "recursion_limit": StepsLeft(25, used=26)})
+        await after_steps(graph, 26).ainvoke(None, {**THREAD, "recursion_limit": 25})
 
     assert (await graph.aget_state(THREAD)).values["words"] == ["a", "b"], (
         "a limit of n no longer allows n + 2 supersteps"
     )
 
 
-def test_a_node_may_copy_its_config_with_a_limit_that_is_used_up_in_part() -> None:
-    left = StepsLeft(9, used=4)
+def test_a_step_may_be_copied() -> None:
+    step = StepMade(9, made=4)
 
-    for copied in (copy.copy(left), copy.deepcopy(left)):
+    for copied in (copy.copy(step), copy.deepcopy(step)):
         assert type(copied) is int
-        assert 1 + copied == 10
-    assert 1 + left == 6
+        assert copied + 1 == 10
 
 
-@pytest.mark.parametrize("limit", [7, 25, 10_007])
-async def test_of_a_limit_that_is_used_up_in_part_the_run_gets_the_rest_and_its_subgraphs_all(limit: int) -> None:
+@pytest.mark.parametrize("limit", [7, 25, None])
+async def test_of_a_recursion_limit_a_loop_that_goes_on_gets_the_rest_and_those_in_it_all(limit: int | None) -> None:
     class Counted(State, total=False):
         left_over: RemainingSteps
 
@@ -243,15 +258,79 @@ async def test_of_a_limit_that_is_used_up_in_part_the_run_gets_the_rest_and_its_
     outer = StateGraph(Counted).add_node("note", note).add_node("inner", inner).add_edge(START, "note")
     graph = outer.add_edge("note", "inner").compile(checkpointer=InMemorySaver())
 
-    async def noted(thread_id: str, allowed: int) -> list[int]:
-        given: Any = {"configurable": {"thread_id": thread_id}, "recursion_limit": allowed}
-        return [int(each) for each in (await graph.ainvoke({"words": []}, given))["words"]]
+    async def noted(thread_id: str, made: int) -> list[int]:
+        given: Any = {"configurable": {"thread_id": thread_id}, **({"recursion_limit": limit} if limit else {})}
+        await graph.aupdate_state(given, {"words": []}, as_node=START)
+        return [int(each) for each in (await after_steps(graph, made).ainvoke(None, given))["words"]]
 
-    own, _, *of_inner = await noted("whole", limit)
+    own, _, *of_inner = await noted("whole", 0)
 
-    assert await noted("in part", StepsLeft(limit, used=3)) == [own - 3, own - 3, *of_inner], (
-        "loops no longer add their limit to their step once, each its own, the run's first"
+    assert await noted("in part", 3) == [own - 3, own - 3, *of_inner], (
+        "loops no longer add one to the step of the checkpoint that they find, and then, once, their limit"
     )
+
+
+async def test_a_checkpoint_that_follows_a_step_is_as_any_other() -> None:
+    graph = chain("a", "b", "c").compile(checkpointer=InMemorySaver())
+    await stopped_before(graph, "b", {"words": []})
+
+    await after_steps(graph, 2).ainvoke(None, THREAD)
+
+    steps = [each.metadata["step"] async for each in graph.aget_state_history(THREAD) if each.metadata]
+    assert steps == [3, 2, 1, 0, -1]
+
+
+@pytest.mark.parametrize("is_called_anew", [False, True])
+async def test_a_subgraph_reads_whether_it_goes_on_after_its_checkpoint(is_called_anew: bool) -> None:
+    class Reads:
+        def read(self, saver: BaseCheckpointSaver[Any], config: RunnableConfig) -> CheckpointTuple | None:
+            return saver.get_tuple(config)
+
+        async def aread(self, saver: BaseCheckpointSaver[Any], config: RunnableConfig) -> CheckpointTuple | None:
+            if is_called_anew:
+                call_anew(config)
+            return await saver.aget_tuple(config)
+
+    inner = chain("said").compile(checkpointer=True)
+    graph = StateGraph(State).add_node("inner", inner).add_edge(START, "inner").compile(checkpointer=InMemorySaver())
+    await graph.ainvoke({"words": ["in"]}, THREAD)
+    await stopped_before(graph, "inner", {"words": ["again"]})
+    view = SaverView(cast("InMemorySaver", graph.checkpointer), nested=Reads())
+
+    output = await graph.copy({"checkpointer": view}).ainvoke(None, THREAD)
+
+    went_on = ["in", "in", "said", "again", "in", "said"]
+    took_input = ["in", "in", "said", "again", "in", "said", "in", "in", "said", "again", "said"]
+    assert output["words"] == (took_input if is_called_anew else went_on), (
+        "it is no longer the config that a subgraph reads its checkpoint with that says whether it goes on"
+    )
+
+
+def test_further_subgraphs_of_a_task_are_in_the_same_graph() -> None:
+    assert [outer_of(each) for each in ("a:1", "a:1|2", "a:1|b:2", "a:1|b:2|1")] == ["", "", "a:1", "a:1"]
+
+
+async def test_a_subgraph_is_known_by_its_namespace() -> None:
+    seen: list[str] = []
+
+    async def look(_: State, config: RunnableConfig) -> State:
+        seen.append(config.get("configurable", {})["checkpoint_ns"])
+        return {"words": ["looked"]}
+
+    innermost = StateGraph(State).add_node("look", look).add_edge(START, "look").compile()
+    inner = StateGraph(State).add_node("innermost", innermost).add_edge(START, "innermost").compile()
+    graph = StateGraph(State).add_node("inner", inner).add_edge(START, "inner").compile(checkpointer=InMemorySaver())
+    await graph.ainvoke({"words": []}, THREAD)
+
+    (path,) = {path_of(each.rpartition("|")[0]) for each in seen}
+    assert [found for found, _ in graph.get_subgraphs(namespace=path, recurse=True)] == ["inner|innermost"]
+
+
+def test_a_breakpoint_at_every_node_is_not_meant_for_langgraphs_own() -> None:
+    graph = chain("a").compile()
+
+    assert is_hidden(graph, START)
+    assert not is_hidden(graph, "a")
 
 
 async def test_a_graph_without_a_saver_runs_within_one_that_saves_each_superstep() -> None:

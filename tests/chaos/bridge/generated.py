@@ -1,0 +1,176 @@
+"""Generated graphs that are killed while a caller plays a script with them: what is seen is what LangGraph shows."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
+
+from dapr_bridge import DaprSaver, DurableGraph, Unit
+from tests.chaos.bridge.marking import Mark
+from tests.chaos.bridge.moments import NODE, Hold, Moment
+from tests.chaos.bridge.stage import Stage, Victim
+from tests.chaos.bridge.trial import Blow
+from tests.chaos.bridge.worker import GENERATED, Hosted
+from tests.parity.difference import differences
+from tests.parity.generated.programs import Program, programs
+from tests.parity.play import NodeRuns, Seen, play
+from tests.parity.shape import AnyGraph, Shape
+from tests.parity.sides import BridgeSide
+
+_PATIENCE = 120.0
+_KINDS = ("checkpoint", "writes", "claim", "acknowledgement", "turn", f"{NODE}n0", f"{NODE}n1")
+_NOT_OUTPUT = frozenset({ERROR, INTERRUPT, RESUME})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A program, and the blows that its graph is to survive while it runs."""
+
+    program: Program
+    blows: Sequence[Blow]
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, victims: Sequence[Victim]) -> Case:
+    """Draw a case whose nodes never fail: a process that begins anew does not know how often they have."""
+    moments = st.builds(
+        Moment,
+        kind=st.sampled_from(_KINDS),
+        number=st.integers(1, 6),
+        side=st.sampled_from(["before", "after"]),
+    )
+    blows = st.lists(st.builds(Blow, moment=moments, victim=st.sampled_from(victims)), min_size=1, max_size=3)
+    return Case(program=draw(programs(troubles=("none",))), blows=draw(blows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survived:
+    """What came of a case.
+
+    Attributes:
+        seen: what the caller saw.
+        repeated: tasks that ran again though they had been saved, in words.
+        kills: how many of the blows were struck.
+    """
+
+    seen: Seen
+    repeated: Sequence[str]
+    kills: int
+
+    def faults(self, native: Seen) -> Iterator[str]:
+        """Name what is not as in plain LangGraph; how often nodes run is not compared, for unsaved ones run again."""
+        yield from differences(_without_runs(native), _without_runs(self.seen))
+        yield from self.repeated
+
+
+def survive(case: Case, unit: Unit, stage: Stage, thread_id: str) -> Survived:
+    """Play a program's script with its graph on a stage, and strike the blows meanwhile."""
+    stage.host(Hosted(program=case.program, unit=unit))
+    stage.moments.follow(thread_id)
+    striker = _Striker(stage, thread_id, case.blows)
+    striker.start()
+    try:
+        seen = asyncio.run(_played(case.program, stage, thread_id))
+    finally:
+        striker.stop()
+    stage.wait_until_well()
+    return Survived(seen=seen, repeated=list(striker.repeated()), kills=len(striker.struck))
+
+
+async def _played(program: Program, stage: Stage, thread_id: str) -> Seen:
+    graph = program.build()
+    shape = Shape(build=program.build, script=program.script)
+    async with DurableGraph(graph, name=GENERATED, saver=stage.saver, address=stage.sidecar.address) as durable:
+        side = _NamedRuns(durable, graph, stage.saver)
+        return await play(shape, side, thread_id=thread_id, runs=NodeRuns())
+
+
+class _NamedRuns(BridgeSide):
+    """The bridge's side, whose runs are named after their thread, so that their moments are known as its own."""
+
+    def __init__(self, durable: DurableGraph, graph: AnyGraph, saver: DaprSaver) -> None:
+        super().__init__(durable, graph, saver)
+        self._graph, self._calls = durable, 0
+
+    async def invoke(self, value: Any, config: RunnableConfig, *, context: Any) -> Any:
+        """Run the graph up to its end or a question."""
+        self._calls += 1
+        run_id = f"{config['configurable']['thread_id']}.{self._calls}"
+        return await self._graph.ainvoke(value, config, context=context, run_id=run_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Struck:
+    """What was saved when a blow was struck, and what had been begun."""
+
+    saved: frozenset[str]
+    marks: int
+
+
+@dataclass(eq=False)
+class _Striker:
+    """Strikes one blow after the other, each when the run has come to its moment."""
+
+    stage: Stage
+    thread_id: str
+    blows: Sequence[Blow]
+    struck: list[_Struck] = field(default_factory=list[_Struck])
+    _is_over: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Lie in wait for the first moment."""
+        hold = self._hold(self.blows[0])
+        self._thread = threading.Thread(target=self._strike_all, args=(hold,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Strike no more."""
+        self._is_over.set()
+        self._thread.join()
+
+    def repeated(self) -> Iterator[str]:
+        """Name the tasks that have begun after a blow though they had been saved before it."""
+        for number, blow in enumerate(self.struck, start=1):
+            for mark in self._marks()[blow.marks :]:
+                if mark.task_id in blow.saved:
+                    yield f"{mark.node} was saved before blow {number} and ran again in {mark.worker}"
+
+    def _hold(self, blow: Blow) -> Hold:
+        return self.stage.moments.hold_next(blow.moment)
+
+    def _strike_all(self, hold: Hold) -> None:
+        moments = self.stage.moments
+        try:
+            for place, blow in enumerate(self.blows):
+                if not moments.wait_until_reached(hold, unless=self._is_over.is_set, seconds=_PATIENCE):
+                    break
+                saved = asyncio.run(_saved_tasks(self.stage.saver, self.thread_id))
+                self.stage.kill(blow.victim)
+                self.struck.append(_Struck(saved=saved, marks=len(self._marks())))
+                old, following = hold, self.blows[place + 1 : place + 2]
+                hold = self._hold(following[0]) if following else hold
+                moments.release(old, drop=blow.victim == blow.moment.sender)
+        finally:
+            moments.release_all()
+
+    def _marks(self) -> list[Mark]:
+        marks = [Mark.read(each) for each in list(self.stage.marks.marks)]
+        return [each for each in marks if each.thread_id == self.thread_id]
+
+
+async def _saved_tasks(saver: DaprSaver, thread_id: str) -> frozenset[str]:
+    """Return the ids of the tasks whose output is saved, in the graph and its subgraphs."""
+    found = [each async for each in saver.alist({"configurable": {"thread_id": thread_id}})]
+    writes = [write for each in found for write in each.pending_writes or ()]
+    return frozenset(task_id for task_id, channel, _ in writes if channel not in _NOT_OUTPUT)
+
+
+def _without_runs(seen: Seen) -> list[dict[str, Any]]:
+    return [{key: value for key, value in each.items() if key != "runs"} for each in seen]
