@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import random
@@ -219,8 +220,7 @@ class GraphRuns:
             value = await self._answers(request, latest)
         else:
             value = await self._unapplied(await self.values.given(request.input), run_id, latest)
-        made = await self.saver.acount_made(latest) if is_begun else 0
-        stopped_at = await self._stopped_at(attempt) if is_begun and value is None else None
+        made, stopped_at = await self._come_to(attempt, value) if is_begun else (0, None)
         if stopped_at:
             stepper = await self._stepper(
                 attempt.graph, attempt.stream, attempt.stream.listener(latest), attempt.control
@@ -246,6 +246,12 @@ class GraphRuns:
             last_step=advance.last_step,
             tasks=[await self._order(task, run_id) for task in advance.tasks],
         )
+
+    async def _come_to(self, attempt: _Attempt, value: Any) -> tuple[int, CheckpointTuple | None]:
+        """Return how many checkpoints earlier deliveries of a call have made, and where one has stopped, if it has."""
+        made = self.saver.acount_made(attempt.latest)
+        # An answer is taken on from there.
+        return await asyncio.gather(made, self._stopped_at(attempt)) if value is None else (await made, None)
 
     async def _going_on(self, graph: Graph, config: RunnableConfig, *, made: int) -> Graph:
         """Return a graph whose next call goes on, as do the subgraphs in it, where earlier deliveries have come to."""
