@@ -46,6 +46,7 @@ parity: setup ## Compare the bridge with plain LangGraph at full size, and write
 
 chaos: setup ## Kill what runs a graph at every moment of its run, and write docs/chaos.md; ARGS=--help
 	@$(PYTHON) -m pytest tests/chaos/bridge/test_lost_turn.py
+	@$(PYTHON) -m pytest tests/chaos/bridge/test_shape_kills.py
 	@$(PYTHON) -m pytest tests/chaos/bridge/test_generated_kills.py --hypothesis-profile=chaos
 	@$(PYTHON) -m tests.chaos.bridge $(ARGS)
 

@@ -154,7 +154,7 @@ class Stage(Running):
         self.wait_until_well()
 
     def host(self, hosted: Hosted) -> None:
-        """Have one worker, with a generated graph and nothing else."""
+        """Have one worker, with another graph and nothing else."""
         self._hosted = hosted
         self._stop_workers()
         self.add_worker()

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import strategies as st
 
 from dapr_bridge import Unit
-from tests.chaos.bridge.generated import Case, cases, survive
-from tests.chaos.bridge.stage import Stage
+from tests.chaos.bridge.moments import NODE, Moment
+from tests.chaos.bridge.stage import Stage, Victim
+from tests.chaos.bridge.surviving import KINDS, survive
+from tests.chaos.bridge.trial import Blow
 from tests.chaos.bridge.worker import UNITS
 from tests.parity.generated.natively import is_matter_of_time, play_natively
+from tests.parity.generated.programs import Program, programs
+from tests.parity.shape import Shape
 
 pytestmark = pytest.mark.chaos
 
@@ -21,6 +27,28 @@ _IN_EVERY_RUN = 12
 _IS_FULL = settings.get_current_profile_name() == "chaos"
 _EXAMPLES = settings.default.max_examples if _IS_FULL else _IN_EVERY_RUN
 _NUMBERS = itertools.count(1)
+_KINDS = (*KINDS, f"{NODE}n0", f"{NODE}n1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A program, and the blows that its graph is to survive while it runs."""
+
+    program: Program
+    blows: Sequence[Blow]
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, victims: Sequence[Victim]) -> Case:
+    """Draw a case whose nodes never fail: a process that begins anew does not know how often they have."""
+    moments = st.builds(
+        Moment,
+        kind=st.sampled_from(_KINDS),
+        number=st.integers(1, 6),
+        side=st.sampled_from(["before", "after"]),
+    )
+    blows = st.lists(st.builds(Blow, moment=moments, victim=st.sampled_from(victims)), min_size=1, max_size=3)
+    return Case(program=draw(programs(troubles=("none",))), blows=draw(blows))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +76,8 @@ def test_a_generated_graph_that_is_killed_means_what_it_means_in_plain_langgraph
         thread_id = f"{unit}{next(_NUMBERS)}"
         native = asyncio.run(play_natively(case.program, thread_id))
         assume(not is_matter_of_time(case.program.build(), native))
-        survived = survive(case, unit, stage, thread_id)
+        shape = Shape(build=case.program.build, script=case.program.script)
+        survived = survive(shape, case.blows, unit, stage, thread_id)
         faults = list(survived.faults(native))
         for each in faults[:20]:
             note(each)

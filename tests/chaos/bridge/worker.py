@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from langgraph.types import Command
 from dapr_bridge import DaprSaver, GraphWorker, Unit, _workflow, call_graph
 from tests.chaos.bridge.graph import DRAINS, build_graph
 from tests.chaos.bridge.marking import marked
-from tests.parity.generated.programs import Program
+from tests.parity.shape import AnyGraph
 
 STORE = "execution-state"
 CONVERSE, CONVERSE_UNNAMED, CONVERSE_DRAINED = "converse", "converse-unnamed", "converse-drained"
@@ -28,16 +28,23 @@ CONVERSE, CONVERSE_UNNAMED, CONVERSE_DRAINED = "converse", "converse-unnamed", "
 
 UNITS: tuple[Unit, ...] = ("run", "task")
 
-GENERATED = "generated"
-"""The name of a graph that a program has built."""
+OTHER = "other"
+"""The name of a graph that is hosted instead of this package's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hosted:
-    """A generated graph, and the unit in which it runs."""
+    """Another graph, and the unit in which it runs.
 
-    program: Program
+    Attributes:
+        build: makes the graph.
+        unit: its unit.
+        types: classes that its values are of, beside LangGraph's and Python's own.
+    """
+
+    build: Callable[[], AnyGraph]
     unit: Unit
+    types: Sequence[type] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +121,8 @@ async def _serve(post: Post) -> None:
     # The three Sends count as wide, the two questions do not.
     _workflow._MOST_TASKS = 2
     graphs, units = _graphs(post)
-    with DaprSaver(STORE, address=post.address) as saver:
+    types = post.hosted.types if post.hosted else ()
+    with DaprSaver(STORE, address=post.address, allowed_types=types) as saver:
         worker = GraphWorker(
             graphs=graphs,
             unit=units,
@@ -133,7 +141,7 @@ async def _serve(post: Post) -> None:
 def _graphs(post: Post) -> tuple[dict[str, Any], dict[str, Unit]]:
     """Return what a worker hosts, by name, and the units."""
     if post.hosted:
-        graph = marked(post.hosted.program.build(), far_end=post.far_end, worker=post.name)
-        return {GENERATED: graph}, {GENERATED: post.hosted.unit}
+        graph = marked(post.hosted.build(), far_end=post.far_end, worker=post.name)
+        return {OTHER: graph}, {OTHER: post.hosted.unit}
     graph = build_graph(post.far_end, post.name)
     return {graph_name(unit): graph for unit in UNITS}, {graph_name(unit): unit for unit in UNITS}

@@ -1,4 +1,4 @@
-"""Generated graphs that are killed while a caller plays a script with them: what is seen is what LangGraph shows."""
+"""Graphs of any kind that are killed while a caller plays a script with them: what is seen is what LangGraph shows."""
 
 from __future__ import annotations
 
@@ -8,51 +8,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import strategies as st
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 
 from dapr_bridge import DaprSaver, DurableGraph, Unit
 from tests.chaos.bridge.marking import Mark
-from tests.chaos.bridge.moments import NODE, Hold, Moment
-from tests.chaos.bridge.stage import Stage, Victim
+from tests.chaos.bridge.moments import Hold
+from tests.chaos.bridge.stage import Stage
 from tests.chaos.bridge.trial import Blow
-from tests.chaos.bridge.worker import GENERATED, Hosted
+from tests.chaos.bridge.worker import OTHER, STORE, Hosted
 from tests.parity.difference import differences
-from tests.parity.generated.programs import Program, programs
+from tests.parity.likeness import Likeness
 from tests.parity.play import NodeRuns, Seen, play
 from tests.parity.shape import AnyGraph, Shape
 from tests.parity.sides import BridgeSide
 
 _PATIENCE = 120.0
-_KINDS = ("checkpoint", "writes", "claim", "acknowledgement", "turn", f"{NODE}n0", f"{NODE}n1")
+KINDS = ("checkpoint", "writes", "claim", "acknowledgement", "turn")
+"""Of moments that come in any graph."""
+
 _NOT_OUTPUT = frozenset({ERROR, INTERRUPT, RESUME})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """A program, and the blows that its graph is to survive while it runs."""
-
-    program: Program
-    blows: Sequence[Blow]
-
-
-@st.composite
-def cases(draw: st.DrawFn, *, victims: Sequence[Victim]) -> Case:
-    """Draw a case whose nodes never fail: a process that begins anew does not know how often they have."""
-    moments = st.builds(
-        Moment,
-        kind=st.sampled_from(_KINDS),
-        number=st.integers(1, 6),
-        side=st.sampled_from(["before", "after"]),
-    )
-    blows = st.lists(st.builds(Blow, moment=moments, victim=st.sampled_from(victims)), min_size=1, max_size=3)
-    return Case(program=draw(programs(troubles=("none",))), blows=draw(blows))
-
-
-@dataclass(frozen=True, kw_only=True)
 class Survived:
-    """What came of a case.
+    """What came of it.
 
     Attributes:
         seen: what the caller saw.
@@ -70,26 +50,26 @@ class Survived:
         yield from self.repeated
 
 
-def survive(case: Case, unit: Unit, stage: Stage, thread_id: str) -> Survived:
-    """Play a program's script with its graph on a stage, and strike the blows meanwhile."""
-    stage.host(Hosted(program=case.program, unit=unit))
+def survive(shape: Shape, blows: Sequence[Blow], unit: Unit, stage: Stage, thread_id: str) -> Survived:
+    """Play a script with a graph on a stage, and strike the blows meanwhile."""
+    stage.host(Hosted(build=shape.build, unit=unit, types=shape.types))
     stage.moments.follow(thread_id)
-    striker = _Striker(stage, thread_id, case.blows)
-    striker.start()
-    try:
-        seen = asyncio.run(_played(case.program, stage, thread_id))
-    finally:
-        striker.stop()
+    with DaprSaver(STORE, address=stage.sidecar.address, allowed_types=shape.types) as saver:
+        striker = _Striker(stage, saver, thread_id, blows)
+        striker.start()
+        try:
+            seen = asyncio.run(_played(shape, stage.sidecar.address, saver, thread_id))
+        finally:
+            striker.stop()
     stage.wait_until_well()
     return Survived(seen=seen, repeated=list(striker.repeated()), kills=len(striker.struck))
 
 
-async def _played(program: Program, stage: Stage, thread_id: str) -> Seen:
-    graph = program.build()
-    shape = Shape(build=program.build, script=program.script)
-    async with DurableGraph(graph, name=GENERATED, saver=stage.saver, address=stage.sidecar.address) as durable:
-        side = _NamedRuns(durable, graph, stage.saver)
-        return await play(shape, side, thread_id=thread_id, runs=NodeRuns())
+async def _played(shape: Shape, address: str, saver: DaprSaver, thread_id: str) -> Seen:
+    graph, likeness = shape.build(), Likeness(message_ids=False)
+    async with DurableGraph(graph, name=OTHER, saver=saver, address=address) as durable:
+        side = _NamedRuns(durable, graph, saver)
+        return await play(shape, side, thread_id=thread_id, runs=NodeRuns(), likeness=likeness)
 
 
 class _NamedRuns(BridgeSide):
@@ -119,6 +99,7 @@ class _Striker:
     """Strikes one blow after the other, each when the run has come to its moment."""
 
     stage: Stage
+    saver: DaprSaver
     thread_id: str
     blows: Sequence[Blow]
     struck: list[_Struck] = field(default_factory=list[_Struck])
@@ -151,7 +132,7 @@ class _Striker:
             for place, blow in enumerate(self.blows):
                 if not moments.wait_until_reached(hold, unless=self._is_over.is_set, seconds=_PATIENCE):
                     break
-                saved = asyncio.run(_saved_tasks(self.stage.saver, self.thread_id))
+                saved = asyncio.run(_saved_tasks(self.saver, self.thread_id))
                 self.stage.kill(blow.victim)
                 self.struck.append(_Struck(saved=saved, marks=len(self._marks())))
                 old, following = hold, self.blows[place + 1 : place + 2]
