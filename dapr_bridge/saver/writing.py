@@ -45,9 +45,10 @@ def _put(put: _Put) -> Steps[None]:
     documents = put.documents
     with documents.memory.locks.hold(put.parent_key) as turn:
         yield turn.ready
-        writes = tasks.take_waiting(documents, put.parent_key)
-        if writes:
-            is_whole = yield from documents.store.has_whole_transactions()
+        while writes := tasks.take_waiting(documents, put.parent_key):
+            # More than one request may carry are saved before.
+            is_last = not documents.memory.task_puts.has(put.parent_key)
+            is_whole = is_last and (yield from documents.store.has_whole_transactions())
             if is_whole and (yield from _put_with(put, writes)):
                 return
             yield from writes.steps()

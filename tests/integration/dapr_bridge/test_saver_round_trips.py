@@ -168,3 +168,37 @@ async def test_tasks_that_end_together_are_saved_together(
     found = await saver.aget_tuple(config)
     assert found is not None
     assert sorted(value for _, _, value in found.pending_writes or []) == list(range(100))
+
+
+@pytest.mark.parametrize("tasks", [1, 300])
+async def test_the_last_writes_of_a_superstep_are_saved_with_its_checkpoint_or_before(
+    tasks: int, saver: DaprSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {"configurable": {"thread_id": f"last-{tasks}", "checkpoint_ns": ""}}
+    parent = saver.put(place, empty_checkpoint(), {}, {})
+    with DaprSaver(saver.store.name, address=saver.store.address) as other:
+        asked: list[frozenset[str]] = []
+        start = other.store._calls.start
+
+        def noted(method: Any, request: Any) -> Any:
+            asked.append(_kinds_written(request))
+            return start(method, request)
+
+        monkeypatch.setattr(other.store._calls, "start", noted)
+        # As LangGraph does in a worker that has not put the superstep's own checkpoint.
+        writes = [other.aput_writes(parent, [("a", number)], f"task-{number}") for number in range(tasks)]
+        await asyncio.gather(*writes, other.aput(parent, empty_checkpoint(), {}, {}))
+
+    saved = [each for each in asked if each]
+    (with_checkpoint,) = (place for place, each in enumerate(saved) if "C" in each)
+    with_writes = [place for place, each in enumerate(saved) if "W" in each]
+    assert with_writes
+    assert with_writes[-1] <= with_checkpoint
+    if tasks == 1 and saver.store.name != REDIS:
+        assert with_writes == [with_checkpoint] == [0]
+
+
+def _kinds_written(request: Any) -> frozenset[str]:
+    """Return the letters of what a request writes."""
+    items = getattr(request, "states", None) or [each.request for each in getattr(request, "operations", ())]
+    return frozenset(each.key.split("/")[1] for each in items)
