@@ -26,7 +26,8 @@ _FANS = (
     "start of the workflow included. In unit `task` each is an activity. A workflow of plain activities that ends with "
     "the fan-out is spared what Dapr does to the next activity after one "
     "([decision 10](decisions/0010-the-tasks-of-a-fan-out-end-together.md)); one that has an activity before and after "
-    "it, as a graph has, is not."
+    "it, as a graph has, is not. A plain activity that lets LangGraph run one node and writes once does the least that "
+    "a durable task of an activity's own can do."
 )
 _COSTS = (
     "What one superstep adds: counted by the sidecar (state), and in its store at the end of the run (history), as the "
@@ -128,10 +129,11 @@ def _aims(chains: Sequence[Times], fans: Sequence[Times], costs: Sequence[Cost],
     figures += _further(small)
     figures += [
         Figure(
-            what=f"unit `task` over plain activities between two others, per node of {each.load}",
-            value=f"{each.over_plain('joined')} times",
+            what=f"unit `task` over plain activities {what}, per node of {each.load}",
+            value=f"{each.over_plain(way)} times",
             aim="at most 1.3 times",
         )
+        for way, what in (("joined", "between two others"), ("loops", "with a loop of LangGraph and one write"))
         for each in fans
     ]
     figures += [_flatness(costs, "state"), _flatness(costs, "history")]

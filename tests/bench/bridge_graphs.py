@@ -10,9 +10,10 @@ from dapr.ext.workflow import DaprWorkflowContext, WorkflowActivityContext, Work
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from dapr_bridge import call_graph
+from dapr_bridge import DaprSaver, call_graph
 
 PLAIN_CHAIN, PLAIN_FAN, PLAIN_JOIN, _PLAIN = "bench_plain_chain", "bench_plain_fan", "bench_plain_join", "bench_plain"
+LOOP_FAN, _LOOP = "bench_loop_fan", "bench_loop"
 PLAIN_WAIT, GRAPH_WAIT, GO_ON, WAITING = "bench_plain_wait", "bench_graph_wait", "go_on", "waiting"
 
 
@@ -49,6 +50,22 @@ def build_fan() -> Any:
     graph.add_node("step", step)
     graph.add_conditional_edges(START, spread, ["step"])
     return graph.compile()
+
+
+def register_loops(runtime: WorkflowRuntime, saver: DaprSaver) -> None:
+    """Register a fan-out of activities that run one node each and save what it says: no durable task can do less."""
+    graph = StateGraph(State).add_node("step", step).add_edge(START, "step").compile()
+
+    async def loop(ctx: WorkflowActivityContext, given: int) -> int:
+        output = await graph.ainvoke({"count": 0})
+        await saver.aput_value(f"{ctx.workflow_id}/{given}", output)
+        return given
+
+    def fan(ctx: DaprWorkflowContext, record: dict[str, int]) -> Generator[Any, Any, None]:
+        yield when_all([ctx.call_activity(_LOOP, input=number) for number in range(record["goal"])])
+
+    runtime.register_activity(loop, name=_LOOP)
+    runtime.register_workflow(fan, name=LOOP_FAN)
 
 
 def register_plain_workflows(runtime: WorkflowRuntime) -> None:

@@ -22,12 +22,14 @@ from dapr_bridge._workflows import Workflows
 from dapr_bridge.testing import ControlPlane, Sidecar, free_port
 from tests.bench.bridge_graphs import (
     GO_ON,
+    LOOP_FAN,
     PLAIN_CHAIN,
     PLAIN_FAN,
     PLAIN_JOIN,
     WAITING,
     build_chain,
     build_fan,
+    register_loops,
     register_plain_workflows,
 )
 from tests.kit.sidecar_calls import CallCounter
@@ -80,8 +82,14 @@ class Rig:
 
     async def plainly(self, load: Load, *, joined: bool = False) -> float:
         """Seconds of a workflow of as many activities that do nothing; joined, with one before and one after them."""
+        return await self._through(PLAIN_JOIN if joined else PLAIN[load.shape], load)
+
+    async def in_loops(self, load: Load) -> float:
+        """Seconds of a fan-out of as many activities that each run LangGraph's loop and save one value."""
+        return await self._through(LOOP_FAN, load)
+
+    async def _through(self, workflow: str, load: Load) -> float:
         name, began = self._name(), datetime.now(UTC)
-        workflow = PLAIN_JOIN if joined else PLAIN[load.shape]
         await self.workflows.start(workflow, instance_id=name, record={"goal": load.goal})
         return _seconds(began, await self.workflows.end(name))
 
@@ -195,4 +203,5 @@ def make_worker(saver: DaprSaver, sidecar: Sidecar) -> GraphWorker:
         events=None,
     )
     register_plain_workflows(worker.runtime)
+    register_loops(worker.runtime, saver)
     return worker

@@ -15,6 +15,7 @@ from tests.bench.plots import Line, draw
 WAYS = {
     "plain": "plain Dapr activity",
     "joined": "the same between two activities",
+    "loops": "plain activity with a loop of LangGraph and one write",
     "native": "LangGraph, SqliteSaver",
     "run": "unit `run`",
     "task": "unit `task`",
@@ -79,6 +80,8 @@ async def measure_times(rig: Rig, load: Load, *, repeats: int, longest_plain: in
     for _ in range(1 if load.goal >= LONG else repeats):
         if has_plain:
             times.add("plain", await rig.plainly(load))
+        if load.shape == "fan":
+            times.add("loops", await rig.in_loops(load))
         if load.ballast * load.goal < _MOST_NATIVE_BYTES:
             times.add("native", await rig.natively(load))
         for unit in UNITS:
@@ -95,7 +98,7 @@ async def measure_times(rig: Rig, load: Load, *, repeats: int, longest_plain: in
 def times_section(heading: str, text: str, found: Sequence[Times], *, unit: str, plot: str) -> Section:
     """Return the table of one shape."""
     ways = {way: name for way, name in WAYS.items() if any(way in each.samples for each in found)}
-    plain = [way for way in ("plain", "joined") if way in ways]
+    plain = [way for way in ("plain", "joined", "loops") if way in ways]
     columns = [
         "state",
         unit,
