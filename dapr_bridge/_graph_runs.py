@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import logging
 import random
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
@@ -21,15 +18,12 @@ from langgraph.types import Command, GraphOutput
 
 from dapr_bridge import _names
 from dapr_bridge._events import EventBus
-from dapr_bridge._langgraph import going_on
 from dapr_bridge._node_spans import with_node_spans
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
-from dapr_bridge._redelivery import SubgraphReads
+from dapr_bridge._redelivery import Earlier, Redelivery, name_of_call
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH, RunEnds, failure_of
 from dapr_bridge._run_values import GivenReferenceError, RunValues
-from dapr_bridge._saver_view import SaverView
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
-from dapr_bridge._stops import has_stopped
 from dapr_bridge._streaming import RunStream, without_checkpoint
 from dapr_bridge._task_events import Ear
 from dapr_bridge._wire import RunOutcome, RunRequest, TaskOrder, TaskOutcome, TaskRequest, refused
@@ -37,7 +31,6 @@ from dapr_bridge.errors import (
     ValueNotKeptError,
 )
 from dapr_bridge.saver import DaprSaver
-from dapr_bridge.saver.reading import BY_HAND
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +97,10 @@ class GraphRuns:
     @cached_property
     def _ends(self) -> RunEnds:
         return RunEnds(graph=self.graph, values=self.values)
+
+    @cached_property
+    def _redelivery(self) -> Redelivery:
+        return Redelivery(graph=self.graph, saver=self.saver)
 
     @cached_property
     def _fenced(self) -> Graph:
@@ -220,12 +217,15 @@ class GraphRuns:
             value = await self._answers(request, latest)
         else:
             value = await self._unapplied(await self.values.given(request.input), run_id, latest)
-        made, stopped_at = await self._come_to(attempt, value) if is_begun else (0, None)
-        if stopped_at:
+        earlier = Earlier()
+        if is_begun:
+            # An answer is taken on from wherever the run has stopped.
+            earlier = await self._redelivery.find(request, run_id, latest, attempt.stood_at, may_stop=value is None)
+        if earlier.stopped_at:
             stepper = await self._stepper(
                 attempt.graph, attempt.stream, attempt.stream.listener(latest), attempt.control
             )
-            output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(stopped_at).questions)
+            output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(earlier.stopped_at).questions)
             return await self._ends.ended(output, run_id, latest)
         forgotten = None if is_begun else await self._forgotten(attempt.addressed)
         if forgotten:
@@ -233,10 +233,10 @@ class GraphRuns:
         config = latest if is_begun else attempt.addressed
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
         if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
-            graph = await self._going_on(attempt.graph, config, made=made)
+            graph = await self._redelivery.going_on(attempt.graph, config, earlier)
             output = await attempt.stream.run(graph, await self._answering(value, config), config, attempt.control)
             return await self._ends.ended(output, run_id, latest)
-        advance = await self._step(attempt, value, config, is_new=not is_begun, made=made)
+        advance = await self._step(attempt, value, config, earlier, is_new=not is_begun)
         if not advance.tasks:
             return await self._ends.ended(GraphOutput(advance.output, advance.interrupts), run_id, latest)
         return RunOutcome(
@@ -246,23 +246,6 @@ class GraphRuns:
             last_step=advance.last_step,
             tasks=[await self._order(task, run_id) for task in advance.tasks],
         )
-
-    async def _come_to(self, attempt: _Attempt, value: Any) -> tuple[int, CheckpointTuple | None]:
-        """Return how many checkpoints earlier deliveries of a call have made, and where one has stopped, if it has."""
-        made = self.saver.acount_made(attempt.latest)
-        # An answer is taken on from there.
-        return await asyncio.gather(made, self._stopped_at(attempt)) if value is None else (await made, None)
-
-    async def _going_on(self, graph: Graph, config: RunnableConfig, *, made: int) -> Graph:
-        """Return a graph whose next call goes on, as do the subgraphs in it, where earlier deliveries have come to."""
-        view = SaverView(cast("DaprSaver", graph.checkpointer), nested=self._subgraph_reads(is_midway=made > 0))
-        if made:
-            head = await self.saver.aget_tuple(config)
-            view.hand_out(head and going_on(head, made=made))
-        return graph.copy({"checkpointer": view})
-
-    def _subgraph_reads(self, *, is_midway: bool = False) -> SubgraphReads:
-        return SubgraphReads(graph=self.graph, saver=self.saver, is_midway=is_midway)
 
     async def _answers(self, request: RunRequest, latest: RunnableConfig) -> Any:
         """Return the answers of a request that are still waited for."""
@@ -290,14 +273,16 @@ class GraphRuns:
         pending = PendingTasks.on(await self.saver.aget_tuple(config))
         return with_answers_by_id(value, answers_of(value, pending))
 
-    async def _step(self, attempt: _Attempt, value: Any, config: RunnableConfig, *, is_new: bool, made: int) -> Advance:
+    async def _step(
+        self, attempt: _Attempt, value: Any, config: RunnableConfig, earlier: Earlier, *, is_new: bool
+    ) -> Advance:
         listener = attempt.stream.listener(config)
-        stepper = await self._stepper(attempt.graph, attempt.stream, listener, attempt.control, is_midway=made > 0)
+        stepper = await self._stepper(attempt.graph, attempt.stream, listener, attempt.control, earlier)
         stage = attempt.request.stage
         how_far: dict[str, Any] = (
             {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped}
             if stage
-            else {"made": made}
+            else {"made": earlier.made}
         )
         async with listener or nullcontext():
             return await stepper.advance(value, config, **how_far, is_new=is_new)
@@ -308,8 +293,7 @@ class GraphRuns:
         stream: RunStream,
         ear: Ear | None,
         control: RunControl | None,
-        *,
-        is_midway: bool = False,
+        earlier: Earlier | None = None,
     ) -> Stepper:
         return Stepper(
             graph,
@@ -318,7 +302,7 @@ class GraphRuns:
             ear=ear,
             arguments=await stream.arguments(),
             control=control,
-            subgraphs=self._subgraph_reads(is_midway=is_midway),
+            subgraphs=self._redelivery.subgraphs(earlier or Earlier()),
         )
 
     def _stream(
@@ -331,20 +315,6 @@ class GraphRuns:
         configurable = {**given.pop("configurable", {}), "thread_id": request.thread_id}
         metadata = {**given.pop("metadata", {}), _names.RUN_METADATA: run_id, _names.CALL_METADATA: call}
         return with_node_spans(RunnableConfig(**given, configurable=configurable, metadata=metadata), self.saver)
-
-    async def _stopped_at(self, attempt: _Attempt) -> CheckpointTuple | None:
-        """Return the checkpoint at which an earlier delivery of this call stopped, and only could not say so."""
-        request, stage = attempt.request, attempt.request.stage
-        began_at = {*attempt.stood_at, stage.checkpoint_id} if stage else attempt.stood_at
-        head = await self.saver.aget_tuple(attempt.latest)
-        if head is None or head.checkpoint["id"] in began_at or head.metadata.get("source") in BY_HAND:
-            return None
-        if not await self.saver.ahas_begun(attempt.run_id, attempt.latest):
-            return None
-        # What was asked is asked again for whoever listens, who may not have heard it.
-        heeds_questions = request.stream is None
-        is_end = await has_stopped(self.graph, head, request.options, heeds_questions=heeds_questions)
-        return head if is_end else None
 
     # ----- what is kept -------------------------------------------------------------------------------------------
 
@@ -370,12 +340,6 @@ class GraphRuns:
     async def _order(self, task: PlannedTask, run_id: str) -> TaskOrder:
         answers = await self.values.keep(dict(task.answers), f"{run_id}/answers/{task.id}") if task.answers else None
         return TaskOrder(id=task.id, node=task.node, answers=answers, is_resumed=task.is_resumed)
-
-
-def name_of_call(call_id: str, *parts: str) -> str:
-    """Return a short name, for each checkpoint has it; a workflow that begins anew numbers its calls anew."""
-    name = "/".join((call_id, *parts))
-    return hashlib.blake2s(name.encode(), digest_size=8).hexdigest() if call_id else ""
 
 
 def _begins_at_checkpoint(config: Mapping[str, Any]) -> bool:

@@ -1,14 +1,17 @@
-"""Subgraphs of a call that is delivered again: they go on as if the worker that was at them had not died.
+"""Calls that are delivered again: graph and subgraphs go on as if the worker that was at them had not died.
 
-LangGraph knows nothing of deliveries. To a loop that finds a checkpoint it is as if its caller went on with it: a
-subgraph would pass the breakpoint at which it stands, have its recursion limit anew, and, with a memory of its own, go
-on where it is to be called anew.
+LangGraph knows nothing of deliveries. To a loop that finds a checkpoint it is as if its caller went on with it: it
+would have its recursion limit anew, pass the breakpoint at which it stands, and, as a subgraph with a memory of its
+own, go on where it is to be called anew.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
@@ -16,8 +19,90 @@ from langgraph.errors import GraphInterrupt
 from langgraph.pregel import Pregel
 
 from dapr_bridge._langgraph import call_anew, going_on, outer_of, path_of
-from dapr_bridge._stops import Looks, alook, look, stands_at_breakpoint
+from dapr_bridge._saver_view import SaverView
+from dapr_bridge._stops import Looks, alook, has_stopped, look, stands_at_breakpoint
+from dapr_bridge._wire import RunRequest
 from dapr_bridge.saver import DaprSaver
+from dapr_bridge.saver.reading import BY_HAND
+
+Graph = Pregel[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What earlier deliveries of a call have come to.
+
+    Attributes:
+        made: how many checkpoints they have made.
+        stopped_at: the checkpoint at which one has stopped, and only could not say so.
+    """
+
+    made: int = 0
+    stopped_at: CheckpointTuple | None = None
+
+
+def name_of_call(call_id: str, *parts: str) -> str:
+    """Return a short name, for each checkpoint has it; a workflow that begins anew numbers its calls anew."""
+    name = "/".join((call_id, *parts))
+    return hashlib.blake2s(name.encode(), digest_size=8).hexdigest() if call_id else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redelivery:
+    """Lets the calls of one graph go on where earlier deliveries have come to.
+
+    Attributes:
+        graph: the graph, bound to its saver.
+        saver: its saver.
+    """
+
+    graph: Graph
+    saver: DaprSaver
+
+    async def find(
+        self, request: RunRequest, run_id: str, latest: RunnableConfig, stood_at: Collection[str], *, may_stop: bool
+    ) -> Earlier:
+        """Find out what has been done.
+
+        Args:
+            request: what is asked for.
+            run_id: the run.
+            latest: where the thread is read.
+            stood_at: the checkpoints at which earlier calls of the run have ended.
+            may_stop: whether the call goes no further where it has stopped.
+        """
+        made = self.saver.acount_made(latest)
+        if not may_stop:
+            return Earlier(made=await made)
+        count, stopped_at = await asyncio.gather(made, self._stopped_at(request, run_id, latest, stood_at))
+        return Earlier(made=count, stopped_at=stopped_at)
+
+    async def going_on(self, graph: Graph, config: RunnableConfig, earlier: Earlier) -> Graph:
+        """Return a graph whose next call goes on from there, as do the subgraphs in it."""
+        view = SaverView(cast("DaprSaver", graph.checkpointer), nested=self.subgraphs(earlier))
+        if earlier.made:
+            head = await self.saver.aget_tuple(config)
+            view.hand_out(head and going_on(head, made=earlier.made))
+        return graph.copy({"checkpointer": view})
+
+    def subgraphs(self, earlier: Earlier) -> SubgraphReads:
+        """Return what reads the checkpoints of subgraphs in this delivery."""
+        return SubgraphReads(graph=self.graph, saver=self.saver, is_midway=earlier.made > 0)
+
+    async def _stopped_at(
+        self, request: RunRequest, run_id: str, latest: RunnableConfig, stood_at: Collection[str]
+    ) -> CheckpointTuple | None:
+        began_at = {*stood_at, request.stage.checkpoint_id} if request.stage else stood_at
+        head = await self.saver.aget_tuple(latest)
+        if head is None or head.checkpoint["id"] in began_at or head.metadata.get("source") in BY_HAND:
+            return None
+        if not await self.saver.ahas_begun(run_id, latest):
+            return None
+        # What was asked is asked again for whoever listens, who may not have heard it.
+        heeds_questions = request.stream is None
+        is_end = await has_stopped(self.graph, head, request.options, heeds_questions=heeds_questions)
+        return head if is_end else None
+
 
 _Superstep = tuple[str, frozenset[tuple[str, str]]]
 """A subgraph's namespace, and the checkpoints of the graphs around it."""
@@ -33,7 +118,7 @@ class SubgraphReads:
         is_midway: whether an earlier delivery has ended supersteps of that graph.
     """
 
-    graph: Pregel[Any, Any, Any, Any]
+    graph: Graph
     saver: DaprSaver
     is_midway: bool = False
     _made: dict[_Superstep, int] = field(default_factory=dict[_Superstep, int])

@@ -20,10 +20,11 @@ from langgraph.types import Command, interrupt
 
 from dapr_bridge import DaprSaver, Unit
 from dapr_bridge._fan_out import FanOut
-from dapr_bridge._graph_runs import GraphRuns, name_of_call
+from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._langgraph import listening
 from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge._payloads import encode_inline
+from dapr_bridge._redelivery import name_of_call
 from dapr_bridge._wire import RunOutcome, RunRequest
 from dapr_bridge.testing import Sidecar
 from tests.kit.stores import ALL_STORES, SQLITE
