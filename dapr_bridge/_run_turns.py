@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from langgraph.runtime import RunControl
@@ -72,7 +73,7 @@ class RunTurns:
             case Cancelled():
                 outcome = RunOutcome(status="cancelled")
             case Claimed() as claimed:
-                outcome = await self._work(call, control, lambda: self._checked(call, claimed, work, check))
+                outcome = await self._work(call, control, claimed, partial(self._checked, call, work, check))
         if outcome.status == "planned":
             # The run is not over: its tasks come next, and its thread stays its own.
             return outcome
@@ -127,9 +128,9 @@ class RunTurns:
     async def _checked(
         self,
         call: RunCall,
-        claimed: Claimed,
         work: Callable[[Claimed], Awaitable[RunOutcome]],
         check: Check | None,
+        claimed: Claimed,
     ) -> RunOutcome:
         refusal = await check(claimed.changed_from) if check else None
         if refusal is not None:
@@ -138,13 +139,25 @@ class RunTurns:
             await self._claims.note_shape(call)
         return await work(claimed)
 
-    async def _work(self, call: RunCall, control: RunControl, work: Callable[[], Awaitable[RunOutcome]]) -> RunOutcome:
+    async def _work(
+        self,
+        call: RunCall,
+        control: RunControl,
+        claimed: Claimed,
+        work: Callable[[Claimed], Awaitable[RunOutcome]],
+    ) -> RunOutcome:
         try:
-            return await self._watch.guard(call, control, work)
+            return await self._watch.guard(call, control, lambda: work(claimed))
         except RunCancelledError:
-            # It may also be that another delivery of the same call, in another process, has come to the end first.
             verdict = await self._claims.claim(call)
-            return verdict.outcome if isinstance(verdict, Ended) else RunOutcome(status="cancelled")
+            match verdict:
+                case Ended(outcome=outcome):
+                    # Another delivery of the same call, in another process, has come to the end first.
+                    return outcome
+                case Claimed() if verdict.was_let_go:
+                    return await self._work(call, control, verdict, work)
+                case _:
+                    return RunOutcome(status="cancelled")
         except NOT_OF_THE_GRAPH:
             # The run is not over. Another delivery of it may be at work: the thread stays the run's own.
             raise

@@ -74,6 +74,15 @@ class Claimed:
     left_in: str = ""
     tried_in: str = ""
 
+    @property
+    def was_let_go(self) -> bool:
+        """Whether a thread that was free is so by an earlier call of its own run, and not because that was cancelled.
+
+        Another worker may be late with a call that the run's workflow has long had the result of, find that the run
+        asks something, and take that for its end.
+        """
+        return bool(self.stood_at) and "" not in self.stood_at
+
 
 @dataclass(frozen=True, kw_only=True)
 class Other:

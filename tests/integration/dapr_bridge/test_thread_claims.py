@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from langgraph.runtime import RunControl
@@ -184,6 +185,33 @@ async def test_a_run_waits_a_moment_for_another_of_its_own_workflow(saver: DaprS
     await claims.release(stray, FINISHED)
 
     assert await waiting == FINISHED
+
+
+@pytest.mark.parametrize("status", ["interrupted", "cancelled"])
+async def test_a_run_whose_thread_a_late_call_of_its_own_has_let_go_goes_on_unless_it_was_cancelled(
+    status: Literal["interrupted", "cancelled"], saver: DaprSaver
+) -> None:
+    claims, turns = ThreadClaims(saver.store, is_live), RunTurns(saver.store, is_live)
+    late, current = (call("r", thread=f"let-go-{status}", call_id=f"of r:10:{number}") for number in (1, 2))
+    is_at_work, attempts = asyncio.Event(), list[int]()
+
+    async def work(claimed: Claimed) -> RunOutcome:
+        attempts.append(claimed.attempt)
+        if len(attempts) == 1:
+            is_at_work.set()
+            await asyncio.Event().wait()
+        return FINISHED
+
+    working = asyncio.create_task(turns.take(current, work))
+    await is_at_work.wait()
+    # It has the thread as the run's own, and its answer does not reach the workflow any more.
+    assert isinstance(await claims.claim(late), Claimed)
+    checkpoint_id = FINISHED.checkpoint_id if status == "interrupted" else ""
+    await claims.release(late, RunOutcome(status=status, checkpoint_id=checkpoint_id))
+
+    goes_on = status == "interrupted"
+    assert await working == (FINISHED if goes_on else RunOutcome(status="cancelled"))
+    assert len(attempts) == (2 if goes_on else 1)
 
 
 async def test_a_later_call_of_a_run_is_told_where_the_earlier_one_has_ended(saver: DaprSaver) -> None:
