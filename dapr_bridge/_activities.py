@@ -48,7 +48,6 @@ class LiveWork:
 
     _tasks: dict[str, asyncio.Task[Any]] = field(default_factory=dict[str, asyncio.Task[Any]])
     _given: dict[str, str] = field(default_factory=dict[str, str])
-    _loop: asyncio.AbstractEventLoop | None = None
 
     def has_other(self, name: str, given: str) -> bool:
         """Tell whether a piece of work goes on that was given another input."""
@@ -56,7 +55,6 @@ class LiveWork:
 
     async def join(self, name: str, start: Callable[[], Awaitable[T]], *, given: str = "") -> T:
         """Return the outcome of a piece of work, starting it unless it goes on already."""
-        self._loop = asyncio.get_running_loop()
         task = self._tasks.get(name)
         if task is None:
             task = self._tasks[name] = asyncio.ensure_future(start())
@@ -68,11 +66,6 @@ class LiveWork:
 
     def _forget(self, name: str) -> None:
         del self._tasks[name], self._given[name]
-
-    def close(self) -> None:
-        """Close the event loop of a worker that has stopped, which Dapr's SDK leaves open."""
-        if self._loop and not self._loop.is_running():
-            self._loop.close()
 
     def cancel_all(self) -> None:
         """Stop everything where it is; each is delivered again to a living worker. For any thread."""

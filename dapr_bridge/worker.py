@@ -124,7 +124,6 @@ class GraphWorker(AsyncRunning):
         """Take no more work and leave; runs in progress go on in another worker, or in the next one."""
         self._live.cancel_all()
         self.runtime.shutdown()
-        self._live.close()
         self._workflows.close()
         if self._bus:
             self._bus.close()

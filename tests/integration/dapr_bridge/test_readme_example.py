@@ -26,7 +26,7 @@ from dapr_bridge import DaprSaver, DaprStore, DurableGraph, GraphFailedError, Gr
 from dapr_bridge.testing import Sidecar, local_dapr
 from tests.parity.hosting import collect_event_loops
 
-# Dapr's SDK leaves an event loop of a stopped worker open, and the bridge knows only that of one that has worked.
+# Dapr's SDK leaves an event loop of a stopped worker open.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
 README = Path(__file__).resolve().parents[3] / "dapr_bridge" / "README.md"
@@ -175,18 +175,3 @@ async def test_every_other_block_runs(sidecar: Sidecar, shout: ModuleType, code:
         given = {"config": on_thread(code[:30]), "question": {"question": "why?"}}
 
         await run(code, names | given | {name: shout.build() for name in ("triage", "expert", "chat", "audit")})
-
-
-async def test_a_worker_that_has_worked_leaves_no_event_loop_open(sidecar: Sidecar) -> None:
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    async def note(_: dict[str, Any]) -> dict[str, Any]:
-        loops.append(asyncio.get_running_loop())
-        return {}
-
-    graph = StateGraph(dict[str, Any]).add_node("note", note).add_edge(START, "note").compile()
-    async with hosted(sidecar, noting=graph) as names:
-        await names["noting"].ainvoke({}, on_thread("noting"))
-        assert not loops[0].is_closed()
-
-    assert loops[0].is_closed()
