@@ -158,7 +158,7 @@ class GraphActivities:
 
         async def work(claimed: Claimed) -> RunOutcome:
             nonlocal last
-            if claimed.attempt <= last and not claimed.was_let_go:
+            if claimed.attempt <= last and not claimed.follows_own:
                 raise RunCancelledError("its thread was free in the meantime: another worker has ended it, long ago")
             last = claimed.attempt
             span.claimed(claimed.attempt, goes_on_from=claimed.left_in, tried_in=claimed.tried_in)

@@ -154,7 +154,9 @@ class RunTurns:
                 case Ended(outcome=outcome):
                     # Another delivery of the same call, in another process, has come to the end first.
                     return outcome
-                case Claimed() if verdict.was_let_go:
+                case Claimed(follows_own=True):
+                    # A worker that was late with a call whose result the workflow has long had has found that the run
+                    # asks something, and taken that for its end.
                     return await self._work(call, control, verdict, work)
                 case _:
                     return RunOutcome(status="cancelled")

@@ -65,6 +65,7 @@ class Claimed:
         is_other: whether one of those has brought another input.
         left_in: trace of the run that has left the thread unfinished, if the last one did.
         tried_in: trace of the attempt before this one.
+        follows_own: whether the last end on the thread is that of an earlier call of the same run, and no cancellation.
     """
 
     attempt: int
@@ -73,15 +74,7 @@ class Claimed:
     is_other: bool = False
     left_in: str = ""
     tried_in: str = ""
-
-    @property
-    def was_let_go(self) -> bool:
-        """Whether a thread that was free is so by an earlier call of its own run, and not because that was cancelled.
-
-        Another worker may be late with a call that the run's workflow has long had the result of, find that the run
-        asks something, and take that for its end.
-        """
-        return bool(self.stood_at) and "" not in self.stood_at
+    follows_own: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +181,13 @@ class _Claim:
         """Return the trace of the run that ended last, if it has not finished."""
         last = list(self.ended.values())[-1:]
         return next((each.get("run_trace", "") for each in last if each["status"] != "finished"), "")
+
+    def ended_last_by_earlier(self, call: RunCall) -> bool:
+        """Tell whether the thread's last end is that of an earlier call of the same run, and no cancellation."""
+        for call_id, record in list(self.ended.items())[-1:]:
+            is_own = record.get(_RUN) == call.run_id and record["status"] != "cancelled"
+            return is_own and _is_of_the_past(replace(call, call_id=call_id), call.call_id)
+        return False
 
     def ends_of(self, run_id: str) -> frozenset[str]:
         """Return the checkpoints at which calls of a run have ended."""
@@ -336,6 +336,7 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
             is_other=is_other,
             left_in=claim.left_in(),
             tried_in=claim.trace if claim.run_id == call.run_id else "",
+            follows_own=claim.ended_last_by_earlier(call),
         )
     return Busy(run_id=claim.run_id, is_own=claim.instance_id == call.instance_id != "")
 

@@ -307,6 +307,34 @@ async def test_a_subgraph_that_stopped_at_a_breakpoint_and_is_delivered_again_go
         assert runs == Counter(by_next)
 
 
+@pytest.mark.parametrize("unit", ["run", "task"])
+async def test_a_subgraph_that_a_blocking_node_calls_goes_no_further_either(
+    unit: Unit, stores_sidecar: Sidecar
+) -> None:
+    runs: Counter[str] = Counter()
+
+    def node(name: str) -> Any:
+        def count(_: State) -> State:
+            runs[name] += 1
+            return {"words": [name]}
+
+        return count
+
+    inner = StateGraph(State).add_node("first", node("first")).add_node("second", node("second"))
+    stops = inner.add_edge(START, "first").add_edge("first", "second").compile(interrupt_after=["first"])
+
+    def call(state: State) -> Any:
+        return stops.invoke(state)
+
+    graph = StateGraph(State).add_node("call", call).add_edge(START, "call").compile()
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=graph, thread_id="blocking")
+        stopped = await rig.deliver("first", {"words": []}, call_id="first")
+        assert await rig.deliver("first", {"words": []}, call_id="first") == stopped
+
+    assert (stopped.status, runs) == ("interrupted", {"first": 1})
+
+
 def endless_but_for_a_kill(hangs_at: list[int]) -> Graph:
     """Count down for ever, and hang once, when there are so many words."""
 

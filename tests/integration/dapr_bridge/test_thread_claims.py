@@ -159,7 +159,7 @@ async def test_the_call_of_a_lost_turn_takes_no_thread_after_that_of_its_repetit
     await claims.release(repeated, FINISHED)
 
     assert await claims.claim(lost) == Ended(outcome=FINISHED)
-    assert await claims.claim(later) == Claimed(attempt=1, stood_at=ENDS)
+    assert await claims.claim(later) == Claimed(attempt=1, stood_at=ENDS, follows_own=True)
 
 
 async def test_a_deleted_thread_leaves_no_claim(saver: DaprSaver) -> None:
@@ -212,6 +212,28 @@ async def test_a_run_whose_thread_a_late_call_of_its_own_has_let_go_goes_on_unle
     goes_on = status == "interrupted"
     assert await working == (FINISHED if goes_on else RunOutcome(status="cancelled"))
     assert len(attempts) == (2 if goes_on else 1)
+
+
+async def test_a_run_whose_thread_another_run_has_had_in_the_meantime_does_not_go_on(saver: DaprSaver) -> None:
+    claims, turns = ThreadClaims(saver.store, is_live), RunTurns(saver.store, is_live)
+    early, zombie = (call("r", thread="zombie", call_id=f"of r:10:{number}") for number in (1, 2))
+    other, is_at_work = call("other", thread="zombie"), asyncio.Event()
+    await claims.claim(early)
+    await claims.release(early, FINISHED)
+
+    async def work(_: Claimed) -> RunOutcome:
+        is_at_work.set()
+        await asyncio.Event().wait()
+        return FINISHED
+
+    working = asyncio.create_task(turns.take(zombie, work))
+    await is_at_work.wait()
+    # Its workflow was ended from outside, and the other run has taken the thread over.
+    await claims.release(zombie)
+    await claims.claim(other)
+    await claims.release(other, FINISHED)
+
+    assert await working == RunOutcome(status="cancelled")
 
 
 async def test_a_later_call_of_a_run_is_told_where_the_earlier_one_has_ended(saver: DaprSaver) -> None:
