@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -22,6 +22,8 @@ from tests.parity.generated.programs import Program, programs
 from tests.parity.shape import Shape
 
 pytestmark = pytest.mark.chaos
+
+STORE = "sqlite"
 
 _IN_EVERY_RUN = 12
 _IS_FULL = settings.get_current_profile_name() == "chaos"
@@ -49,14 +51,6 @@ def cases(draw: st.DrawFn, *, victims: Sequence[Victim]) -> Case:
     )
     blows = st.lists(st.builds(Blow, moment=moments, victim=st.sampled_from(victims)), min_size=1, max_size=3)
     return Case(program=draw(programs(troubles=("none",))), blows=draw(blows))
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """One stage for all: each graph has a worker of its own."""
-    with Stage("sqlite", tmp_path_factory.mktemp("generated-chaos")) as built:
-        built.wait_until_well()
-        yield built
 
 
 @pytest.mark.parametrize("unit", UNITS)

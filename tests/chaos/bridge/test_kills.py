@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from dapr_bridge import Unit
@@ -62,20 +60,6 @@ DRAIN_SCENES = [
 def name_of(value: object) -> str:
     """What a case is called."""
     return ", then ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """One stage for all kills: each run has a thread of its own."""
-    with Stage(STORE, tmp_path_factory.mktemp("bridge-chaos")) as built:
-        built.wait_until_well()
-        yield built
-
-
-@pytest.fixture(scope="module")
-def judge() -> Judge:
-    """What runs are judged by."""
-    return Judge.prepare()
 
 
 @pytest.mark.parametrize(("unit", "blows"), BLOWS, ids=name_of)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.chaos.bridge.judgement import Judge, Judgement
@@ -12,21 +10,10 @@ from tests.chaos.bridge.moments import Moment
 from tests.chaos.bridge.stage import Stage
 from tests.chaos.bridge.worker import CONVERSE, CONVERSE_UNNAMED
 
+# A store whose saves can be held.
+STORE = "redis"
+
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A stage whose store's saves can be held."""
-    with Stage("redis", tmp_path_factory.mktemp("lost-turn")) as built:
-        built.wait_until_well()
-        yield built
-
-
-@pytest.fixture(scope="module")
-def judge() -> Judge:
-    """What runs are judged by."""
-    return Judge.prepare()
 
 
 @pytest.mark.parametrize("when", [BEGUN, ENDED], ids=["begun", "ended"])

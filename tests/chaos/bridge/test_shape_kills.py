@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -23,6 +23,8 @@ from tests.parity.sides import NativeSide
 
 pytestmark = pytest.mark.chaos
 
+STORE = "sqlite"
+
 # Their nodes know how often they have failed in this process, or what they have in its cache: another one does not.
 _KNOW_THEIR_PROCESS = (
     "cached_",
@@ -33,14 +35,6 @@ _KNOW_THEIR_PROCESS = (
     "retry_",
     "task_that_",
 )
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """One stage for all: each graph has a worker of its own."""
-    with Stage("sqlite", tmp_path_factory.mktemp("shape-chaos")) as built:
-        built.wait_until_well()
-        yield built
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -375,6 +375,35 @@ async def test_the_supersteps_of_a_subgraph_before_a_kill_count_towards_its_recu
     assert state.values == wanted.values
 
 
+def limited_within() -> Graph:
+    """Say something, and then count down for ever in a subgraph that has a limit of its own."""
+
+    async def say(_: State) -> State:
+        return {"words": ["before"]}
+
+    inner = endless_but_for_a_kill([]).with_config({"recursion_limit": 4})
+    graph = StateGraph(State).add_node("before", say).add_node("inner", inner)
+    return graph.add_edge(START, "before").add_edge("before", "inner").compile()
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+async def test_a_subgraph_keeps_a_recursion_limit_of_its_own_after_a_kill(unit: Unit, stores_sidecar: Sidecar) -> None:
+    native = limited_within().copy({"checkpointer": InMemorySaver()})
+    thread: RunnableConfig = {"configurable": {"thread_id": "native"}}
+    with pytest.raises(GraphRecursionError) as exhausted:
+        await native.ainvoke({"words": []}, thread)
+    wanted: Any = (await native.aget_state(thread, subgraphs=True)).tasks[0].state
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=limited_within(), thread_id="limited-by-itself")
+        await rig.cut_off("run", "call", {"words": []}, up_to=1)
+        ended = await rig.deliver("run", {"words": []}, call_id="call")
+        state: Any = (await rig.graph.aget_state(rig.config("run"), subgraphs=True)).tasks[0].state
+
+    assert ended.failure
+    assert (ended.failure.error_type, ended.failure.message) == ("GraphRecursionError", str(exhausted.value))
+    assert state.values == wanted.values
+
+
 def remembering() -> Graph:
     """Call a subgraph that has a memory of its own, and once more."""
 
