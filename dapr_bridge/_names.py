@@ -47,6 +47,9 @@ WIDE_SUPERSTEPS = "dapr_bridge:wide-supersteps"
 NAMED_CALLS = "dapr_bridge:named-calls"
 """Patch of a workflow whose calls without a run id are given one by an activity, and no longer by their own."""
 
+WAKING_EVENT = "dapr_bridge:wake"
+"""Event for which no workflow waits: it brings about a turn, and says nothing."""
+
 RUN_METADATA = "dapr_run"
 """Metadata of a config that name its run; the saver keeps it with each checkpoint, to tell whose input is applied."""
 

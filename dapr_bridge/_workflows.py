@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import grpc
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowState, WorkflowStatus
 from dapr.ext.workflow.logger import LoggerOptions
 
+from dapr_bridge import _names
 from dapr_bridge._contexts import Closing
 from dapr_bridge.errors import BridgeError, StateStoreUnavailableError
 from dapr_bridge.saver.sidecar import Tries, describe, status_of, tells_of_absence
@@ -92,6 +94,21 @@ class Workflows(Closing):
             logger.info("event %r was not raised: %s", event, describe(error), extra={"instance_id": instance_id})
             return False
         return True
+
+    def wake(self, instance_id: str) -> None:
+        """Give a workflow a turn, by an event for which it does not wait; blocks while the sidecar is away."""
+        while_away = Tries(_PATIENCE)
+        while True:
+            try:
+                self._connected().raise_workflow_event(instance_id, _names.WAKING_EVENT)
+            except grpc.RpcError as error:
+                pause = while_away.pause() if tells_of_absence(error) else None
+                if pause is None:
+                    logger.info("not woken: %s", describe(error), extra={"instance_id": instance_id})
+                    return
+                time.sleep(pause.seconds)
+            else:
+                return
 
     async def end(self, instance_id: str) -> WorkflowState | None:
         """Wait for a workflow's end, or until it has vanished.

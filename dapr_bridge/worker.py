@@ -22,6 +22,7 @@ from dapr_bridge._events import EventBus
 from dapr_bridge._graph_runs import GraphRuns, KeepCheckpoints, Unit
 from dapr_bridge._graph_shape import GraphShape, fingerprint
 from dapr_bridge._langgraph import mend_sync_durability
+from dapr_bridge._late_turns import LateTurns
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._workflow import graph_workflow, tasks_workflow
 from dapr_bridge._workflows import Workflows
@@ -75,10 +76,13 @@ class GraphWorker(AsyncRunning):
         host, _, port = (address or "").rpartition(":")
         # Without one, the SDK adds a handler of its own for each runtime, beside the application's.
         quiet = LoggerOptions(log_handler=logging.NullHandler())
-        self.runtime = WorkflowRuntime(host=host or None, port=port or None, logger_options=quiet)
+        self._workflows = Workflows(address)
+        self._late = LateTurns(self._workflows.wake)
+        self.runtime = WorkflowRuntime(
+            host=host or None, port=port or None, logger_options=quiet, interceptors=[self._late]
+        )
         self._graphs = {name: _bind(graph, saver, store) for name, graph in graphs.items()}
         self._live = LiveWork()
-        self._workflows = Workflows(address)
         self._bus = EventBus(events, address=address) if events else None
         turns = RunTurns(saver.store, self._workflows.is_live)
         alone = AloneAtWork(leases=saver.leases, ttl=lease)
@@ -123,6 +127,7 @@ class GraphWorker(AsyncRunning):
     def stop(self) -> None:
         """Take no more work and leave; runs in progress go on in another worker, or in the next one."""
         self._live.cancel_all()
+        self._late.close()
         self.runtime.shutdown()
         self._workflows.close()
         if self._bus:

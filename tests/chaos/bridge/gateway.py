@@ -16,6 +16,8 @@ from tests.chaos.bridge.requests import looks_at, subject_of
 
 _STREAMS = frozenset({"GetWorkItems"})
 _THREADS = 48
+# The SDK asks for work again at once.
+_CUT_OFF_SECONDS = 0.1
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -95,6 +97,8 @@ class Gateway(Running):
 
     def stream(self, method: str, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Pass a stream of work on."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._gives_work, timeout=_CUT_OFF_SECONDS)
         if not self._gives_work:
             context.abort(grpc.StatusCode.UNAVAILABLE, "cut off")
         call = self._upstream.unary_stream(method)(request, metadata=_metadata(context))

@@ -43,8 +43,10 @@ MOMENTS = (
     Moment(kind="checkpoint", number=4),
     Moment(kind="claim", number=2),
     Moment(kind="acknowledgement", number=2),
+    Moment(kind="turn", number=4),
+    Moment(kind="turn", number=8),
 )
-"""Where the first worker stands: in a fan-out, at its saves, at the end of an activity."""
+"""Where the first worker stands: in a fan-out, at its saves, at the end of an activity, or of a workflow's turn."""
 
 _PATIENCE = 120.0
 _RIVAL_SECONDS = 10.0

@@ -51,6 +51,11 @@ class Worker:
         self.process.kill()
         self.process.join()
 
+    def end(self) -> None:
+        """End it, and the way by which its requests go."""
+        self.kill()
+        self.gateway.stop()
+
 
 class NodeMarks(FarEnd):
     """The far end of the nodes: marks are `thread/name/worker`, and each is a moment of its thread's run."""
@@ -86,6 +91,7 @@ class Stage(Running):
         self.store.write_component(resources, STORE, self._store_gate.port if self._store_gate else 0)
         self.sidecar = Sidecar(_APP, control_plane=self.plane, resources=resources, folder=folder)
         self.workers: list[Worker] = []
+        self._cut_off: list[Worker] = []
         self.lease: timedelta | None = None
         self._hosted: Hosted | None = None
         self._numbers = itertools.count(1)
@@ -141,8 +147,7 @@ class Stage(Running):
     def remove_worker(self, worker: Worker) -> None:
         """End a worker for good."""
         self.workers.remove(worker)
-        worker.kill()
-        worker.gateway.stop()
+        worker.end()
 
     def employ(self, *, lease: timedelta | None) -> None:
         """Have one worker that takes such leases, or none; as it is where there is one already."""
@@ -174,6 +179,14 @@ class Stage(Running):
             process.kill()
             process.start()
 
+    def cut_off(self) -> Worker:
+        """Give the worker's work to another one; it lives on, until others are to be there."""
+        worker = self.workers.pop(0)
+        self._cut_off.append(worker)
+        worker.gateway.cut_work()
+        self.add_worker()
+        return worker
+
     def next_number(self) -> int:
         """Return a number that was not returned before."""
         return next(self._numbers)
@@ -197,8 +210,10 @@ class Stage(Running):
         return client
 
     def _stop_workers(self) -> None:
-        for worker in list(self.workers):
-            self.remove_worker(worker)
+        for worker in (*self.workers, *self._cut_off):
+            worker.end()
+        self.workers.clear()
+        self._cut_off.clear()
 
 
 def _forks() -> ForkServerContext:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -13,7 +16,7 @@ from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 
 from dapr_bridge import DaprSaver, DurableGraph, Unit
 from tests.chaos.bridge.marking import Mark
-from tests.chaos.bridge.moments import Hold
+from tests.chaos.bridge.moments import Hold, Moment
 from tests.chaos.bridge.stage import Stage
 from tests.chaos.bridge.trial import Blow
 from tests.chaos.bridge.worker import OTHER, STORE, Hosted
@@ -31,18 +34,33 @@ _NOT_OUTPUT = frozenset({ERROR, INTERRUPT, RESUME})
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A worker that is cut off at a moment and given up for dead, and goes on with what it was at.
+
+    Attributes:
+        moment: what it is at.
+        seconds: how long later; meanwhile another worker has its work.
+        is_stopped: whether it does nothing else either until then (SIGSTOP).
+    """
+
+    moment: Moment
+    seconds: float
+    is_stopped: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Survived:
     """What came of it.
 
     Attributes:
         seen: what the caller saw.
         repeated: tasks that ran again though they had been saved, in words.
-        kills: how many of the blows were struck.
+        blows: how many were struck.
     """
 
     seen: Seen
     repeated: Sequence[str]
-    kills: int
+    blows: int
 
     def faults(self, native: Seen) -> Iterator[str]:
         """Name what is not as in plain LangGraph; how often nodes run is not compared, for unsaved ones run again."""
@@ -50,7 +68,7 @@ class Survived:
         yield from self.repeated
 
 
-def survive(shape: Shape, blows: Sequence[Blow], unit: Unit, stage: Stage, thread_id: str) -> Survived:
+def survive(shape: Shape, blows: Sequence[Blow | Cut], unit: Unit, stage: Stage, thread_id: str) -> Survived:
     """Play a script with a graph on a stage, and strike the blows meanwhile."""
     stage.host(Hosted(build=shape.build, unit=unit, types=shape.types))
     stage.moments.follow(thread_id)
@@ -62,7 +80,7 @@ def survive(shape: Shape, blows: Sequence[Blow], unit: Unit, stage: Stage, threa
         finally:
             striker.stop()
     stage.wait_until_well()
-    return Survived(seen=seen, repeated=list(striker.repeated()), kills=len(striker.struck))
+    return Survived(seen=seen, repeated=list(striker.repeated()), blows=len(striker.struck))
 
 
 async def _played(shape: Shape, address: str, saver: DaprSaver, thread_id: str) -> Seen:
@@ -101,9 +119,10 @@ class _Striker:
     stage: Stage
     saver: DaprSaver
     thread_id: str
-    blows: Sequence[Blow]
+    blows: Sequence[Blow | Cut]
     struck: list[_Struck] = field(default_factory=list[_Struck])
     _is_over: threading.Event = field(default_factory=threading.Event)
+    _later: list[threading.Timer] = field(default_factory=list[threading.Timer])
 
     def start(self) -> None:
         """Lie in wait for the first moment."""
@@ -123,7 +142,7 @@ class _Striker:
                 if mark.task_id in blow.saved:
                     yield f"{mark.node} was saved before blow {number} and ran again in {mark.worker}"
 
-    def _hold(self, blow: Blow) -> Hold:
+    def _hold(self, blow: Blow | Cut) -> Hold:
         return self.stage.moments.hold_next(blow.moment)
 
     def _strike_all(self, hold: Hold) -> None:
@@ -133,13 +152,33 @@ class _Striker:
                 if not moments.wait_until_reached(hold, unless=self._is_over.is_set, seconds=_PATIENCE):
                     break
                 saved = asyncio.run(_saved_tasks(self.saver, self.thread_id))
-                self.stage.kill(blow.victim)
+                let_go = self._strike(blow, hold)
                 self.struck.append(_Struck(saved=saved, marks=len(self._marks())))
-                old, following = hold, self.blows[place + 1 : place + 2]
+                following = self.blows[place + 1 : place + 2]
                 hold = self._hold(following[0]) if following else hold
-                moments.release(old, drop=blow.victim == blow.moment.sender)
+                let_go()
         finally:
+            for each in self._later:
+                each.join()
             moments.release_all()
+
+    def _strike(self, blow: Blow | Cut, hold: Hold) -> Callable[[], None]:
+        """Do what is to be done to whoever stands at a hold; returns what lets him go."""
+        release = self.stage.moments.release
+        if isinstance(blow, Blow):
+            self.stage.kill(blow.victim)
+            return partial(release, hold, drop=blow.victim == blow.moment.sender)
+        pid = self.stage.workers[0].pid
+        if blow.is_stopped:
+            os.kill(pid, signal.SIGSTOP)
+        self.stage.cut_off()
+
+        def go_on() -> None:
+            release(hold)
+            os.kill(pid, signal.SIGCONT)
+
+        self._later.append(threading.Timer(blow.seconds, go_on))
+        return self._later[-1].start
 
     def _marks(self) -> list[Mark]:
         marks = [Mark.read(each) for each in list(self.stage.marks.marks)]

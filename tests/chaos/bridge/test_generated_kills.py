@@ -1,4 +1,4 @@
-"""Generated graphs mean what they mean in plain LangGraph, though what runs them is killed."""
+"""Generated graphs mean what they mean in plain LangGraph, though what runs them is killed or cut off."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dapr_bridge import Unit
 from tests.chaos.bridge.moments import NODE, Moment
 from tests.chaos.bridge.stage import Stage, Victim
-from tests.chaos.bridge.surviving import KINDS, survive
+from tests.chaos.bridge.surviving import KINDS, Cut, survive
 from tests.chaos.bridge.trial import Blow
 from tests.chaos.bridge.worker import UNITS
 from tests.parity.generated.natively import is_matter_of_time, play_natively
@@ -37,7 +37,7 @@ class Case:
     """A program, and the blows that its graph is to survive while it runs."""
 
     program: Program
-    blows: Sequence[Blow]
+    blows: Sequence[Blow | Cut]
 
 
 @st.composite
@@ -49,14 +49,16 @@ def cases(draw: st.DrawFn, *, victims: Sequence[Victim]) -> Case:
         number=st.integers(1, 6),
         side=st.sampled_from(["before", "after"]),
     )
-    blows = st.lists(st.builds(Blow, moment=moments, victim=st.sampled_from(victims)), min_size=1, max_size=3)
+    kills = st.builds(Blow, moment=moments, victim=st.sampled_from(victims))
+    cuts = st.builds(Cut, moment=moments, seconds=st.sampled_from([0, 0.1, 0.4, 1.5]), is_stopped=st.booleans())
+    blows = st.lists(kills | cuts, min_size=1, max_size=3)
     return Case(program=draw(programs(troubles=("none",))), blows=draw(blows))
 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.timeout(1800)
 def test_a_generated_graph_that_is_killed_means_what_it_means_in_plain_langgraph(unit: Unit, stage: Stage) -> None:
-    kills = 0
+    struck = 0
 
     @settings(
         max_examples=_EXAMPLES,
@@ -66,7 +68,7 @@ def test_a_generated_graph_that_is_killed_means_what_it_means_in_plain_langgraph
     )
     @given(cases(victims=["worker", "daprd"] if _IS_FULL else ["worker"]))
     def compare(case: Case) -> None:
-        nonlocal kills
+        nonlocal struck
         thread_id = f"{unit}{next(_NUMBERS)}"
         native = asyncio.run(play_natively(case.program, thread_id))
         assume(not is_matter_of_time(case.program.build(), native))
@@ -76,9 +78,9 @@ def test_a_generated_graph_that_is_killed_means_what_it_means_in_plain_langgraph
         for each in faults[:20]:
             note(each)
         assert faults == []
-        kills += survived.kills
+        struck += survived.blows
 
     compare()
 
     # Not every graph comes to the moment that was drawn for it.
-    assert kills >= _EXAMPLES // 3
+    assert struck >= _EXAMPLES // 3

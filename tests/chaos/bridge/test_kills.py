@@ -40,6 +40,7 @@ BLOWS = [
 SCENES = [
     ("run", Moment(kind="node work-1"), "race, both at once"),
     ("task", Moment(kind="writes", number=3), "stale, wakes up meanwhile"),
+    ("task", Moment(kind="turn", number=4), "race, first worker first"),
 ]
 
 LEASE_SCENES = [
