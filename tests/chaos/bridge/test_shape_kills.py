@@ -1,4 +1,4 @@
-"""Every named shape means what it means in plain LangGraph, though what runs it is killed."""
+"""Every named shape means what it means in plain LangGraph, though what runs it is killed or cut off."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from dapr_bridge import Unit
 from dapr_bridge._langgraph import mend_sync_durability
-from tests.chaos.bridge.moments import Moment
-from tests.chaos.bridge.stage import Stage
-from tests.chaos.bridge.surviving import KINDS, survive
+from tests.chaos.bridge.moments import Moment, Side
+from tests.chaos.bridge.stage import Stage, Victim
+from tests.chaos.bridge.surviving import KINDS, Cut, survive
 from tests.chaos.bridge.trial import Blow
 from tests.chaos.bridge.worker import UNITS
 from tests.parity.likeness import Likeness
@@ -24,6 +24,10 @@ from tests.parity.sides import NativeSide
 pytestmark = pytest.mark.chaos
 
 STORE = "sqlite"
+
+_SIDES: Sequence[Side] = ("before", "after")
+_VICTIMS: Sequence[Victim | None] = ("worker", "worker", "daprd", None)
+_OFTEN = 0.5
 
 # Their nodes know how often they have failed in this process, or what they have in its cache: another one does not.
 _KNOW_THEIR_PROCESS = (
@@ -58,15 +62,16 @@ def test_a_shape_that_is_killed_means_what_it_means_in_plain_langgraph(shape: Sh
     assert list(survived.faults(native)) == []
 
 
-def _blows(name: str) -> Sequence[Blow]:
+def _blows(name: str) -> Sequence[Blow | Cut]:
     """Return up to three blows, for each name others."""
     chance = random.Random(name)
-    return [
-        Blow(
-            victim=chance.choice(["worker", "worker", "daprd"]),
-            moment=Moment(
-                kind=chance.choice(KINDS), number=chance.randint(1, 5), side=chance.choice(["before", "after"])
-            ),
-        )
-        for _ in range(chance.randint(1, 3))
-    ]
+    return [_blow(chance) for _ in range(chance.randint(1, 3))]
+
+
+def _blow(chance: random.Random) -> Blow | Cut:
+    number, side = chance.randint(1, 5), chance.choice(_SIDES)
+    moment = Moment(kind=chance.choice(KINDS), number=number, side=side)
+    victim = chance.choice(_VICTIMS)
+    if victim is None:
+        return Cut(moment=moment, seconds=chance.choice([0, 0.2, 1]), is_stopped=chance.random() < _OFTEN)
+    return Blow(victim=victim, moment=moment)
