@@ -1,4 +1,4 @@
-"""Answers for turns of a workflow that come too late, and the workflows that would wait for ever after them.
+"""Answers for turns of a workflow that come too late, which are kept back, and what is done about those that are not.
 
 Dapr gives a turn to another worker when it has lost the one that had it. That one may only have been cut off, and
 answer after all. daprd 1.18 takes this for the other one's answer: it knows a turn by its workflow, and only later
@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -24,7 +25,9 @@ _STREAM = "/GetWorkItems"
 _ANSWER = "/CompleteOrchestratorTask"
 _TOKEN = "dapr_bridge:"  # noqa: S105 - names a stream
 
-# In seconds: that a stream has ended is noticed a little later than the answers to what was sent meanwhile.
+# In seconds. That a stream has ended is noticed a little later than it has, by a worker that was stopped, or that gets
+# the answer to what it has sent meanwhile.
+_LONG_FOR_A_TURN, _UNTIL_NOTICED = 1.0, 0.1
 _MOMENT = 2.0
 _MOST_ANSWERS = 1_000
 
@@ -57,13 +60,21 @@ class LateTurns(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercep
         return self._marked(call) if client_call_details.method.endswith(_STREAM) else call
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """Send an answer as it would be without the mark, and see whether it comes too late."""
-        number = _marked_by(request) if client_call_details.method.endswith(_ANSWER) else None
-        if number is None:
+        """Send an answer as it would be without the mark, unless it is too late.
+
+        Raises:
+            ValueError: it is. To the SDK that is a connection that is no more: Dapr gives the turn to somebody else.
+        """
+        mark = _Mark.of(request) if client_call_details.method.endswith(_ANSWER) else None
+        if mark is None:
             return continuation(client_call_details, request)
+        if time.monotonic() - mark.came_at > _LONG_FOR_A_TURN:
+            time.sleep(_UNTIL_NOTICED)
+        if mark.stream not in self._open:
+            raise ValueError(f"the stream on which a turn of {request.instanceId!r} came has ended")
         request.completionToken = ""
         answer = continuation(client_call_details, request)
-        self._note(number, request.instanceId)
+        self._note(mark.stream, request.instanceId)
         return answer
 
     def _marked(self, call: Any) -> _WorkItems:
@@ -113,14 +124,28 @@ class _WorkItems:
             self._ended(self._number)
             raise
         if item.HasField("workflowRequest") and not item.completionToken:
-            item.completionToken = f"{_TOKEN}{self._number}"
+            item.completionToken = str(_Mark(stream=self._number, came_at=time.monotonic()))
         return item
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
 
 
-def _marked_by(answer: Any) -> int | None:
-    """Return the number of the stream on which a turn has come, if its answer says."""
-    token: str = answer.completionToken
-    return int(token.removeprefix(_TOKEN)) if token.startswith(_TOKEN) else None
+@dataclass(frozen=True, kw_only=True)
+class _Mark:
+    """On which stream a turn has come, and when."""
+
+    stream: int
+    came_at: float
+
+    def __str__(self) -> str:
+        return f"{_TOKEN}{self.stream}:{self.came_at}"
+
+    @classmethod
+    def of(cls, answer: Any) -> _Mark | None:
+        """Return the mark of the turn that is answered; Dapr's own tokens are none."""
+        token: str = answer.completionToken
+        if not token.startswith(_TOKEN):
+            return None
+        stream, _, came_at = token.removeprefix(_TOKEN).partition(":")
+        return cls(stream=int(stream), came_at=float(came_at))

@@ -1,9 +1,9 @@
-"""Answers that come too late wake their workflows; all others go their way as if nobody looked."""
+"""Answers that come too late are kept back, or wake their workflows; all others go as if nobody looked."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -33,12 +33,17 @@ class Sidecar:
         """Open a stream that ends after some work items."""
         return self.late.intercept_unary_stream(lambda *_: iter(items), STREAM, object())
 
-    def answer(self, item: Any) -> None:
-        """Answer for a turn."""
+    def answer(self, item: Any, *, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Answer for a turn; something else happens before the sidecar has thanked for it."""
+
+        def send(_: object, request: Any) -> None:
+            self.sent.append(request)
+            meanwhile()
+
         answer = protos.WorkflowResponse(
             instanceId=item.workflowRequest.instanceId, completionToken=item.completionToken
         )
-        self.late.intercept_unary_unary(lambda _, request: self.sent.append(request), ANSWER, answer)
+        self.late.intercept_unary_unary(send, ANSWER, answer)
 
     def has_woken(self) -> list[str]:
         """Return whom the worker has woken, a moment later."""
@@ -55,13 +60,26 @@ def turn(instance_id: str, *, mark: str = "") -> Any:
     return protos.WorkItem(workflowRequest=request, completionToken=mark)
 
 
-def test_an_answer_for_a_turn_of_a_stream_that_has_ended_wakes_its_workflow() -> None:
+def test_an_answer_for_a_turn_of_a_stream_that_has_ended_is_not_sent() -> None:
     sidecar = Sidecar()
     items = list(sidecar.stream(turn("wf-1")))
     sidecar.stream()
 
-    sidecar.answer(items[0])
+    # What the SDK takes for a connection that is no more.
+    with pytest.raises(ValueError, match="'wf-1'"):
+        sidecar.answer(items[0])
 
+    assert sidecar.sent == []
+    assert sidecar.has_woken() == []
+
+
+def test_an_answer_that_is_on_its_way_at_the_end_of_its_stream_wakes_its_workflow() -> None:
+    sidecar = Sidecar()
+    stream = sidecar.stream(turn("wf-1"))
+
+    sidecar.answer(next(stream), meanwhile=lambda: next(stream, None))
+
+    assert len(sidecar.sent) == 1
     assert sidecar.has_woken() == ["wf-1"]
 
 
@@ -107,10 +125,11 @@ def test_a_dapr_that_tells_turns_apart_is_left_to_it() -> None:
 
 def test_a_worker_that_stops_wakes_nobody() -> None:
     sidecar = Sidecar()
-    items = list(sidecar.stream(turn("wf-1")))
+    stream = sidecar.stream(turn("wf-1"))
+    sidecar.answer(next(stream))
 
     sidecar.late.close()
-    sidecar.answer(items[0])
+    assert next(stream, None) is None
 
     assert sidecar.has_woken() == []
 
