@@ -99,11 +99,13 @@ class LateTurns(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercep
         self._wake_soon(late)
 
     def _wake_soon(self, instance_ids: Collection[str]) -> None:
-        if instance_ids and not self._is_closed:
+        if instance_ids:
             threading.Thread(target=self._wake_all, args=(instance_ids,), daemon=True, name="LateTurns").start()
 
     def _wake_all(self, instance_ids: Collection[str]) -> None:
         for each in instance_ids:
+            if self._is_closed:
+                return
             logger.info("an answer for a turn may have come too late: waking its workflow", extra={"instance_id": each})
             self._wake(each)
 
