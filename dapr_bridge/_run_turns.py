@@ -19,6 +19,9 @@ from dapr_bridge.saver.store import StateStore
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
+# A worker that was stopped for so long may have been taken for dead meanwhile, and its run have gone on elsewhere.
+_LONG_FOR_A_CLAIM, _MOST_CLAIMS = 0.5, 5
+
 # A call of an earlier turn that Dapr delivers once more has the thread only until it finds that its run has ended.
 _PATIENCE_WITH_OWN = 5.0
 
@@ -117,13 +120,23 @@ class RunTurns:
         pause, clock = _FIRST_PAUSE, asyncio.get_running_loop().time
         give_up_at = clock() + _PATIENCE_WITH_OWN
         while True:
-            verdict = await self._claims.claim(call, control)
+            verdict = await self._claim_now(call, control)
             if not isinstance(verdict, Busy):
                 return verdict
             if if_busy == "raise" and not (verdict.is_own and clock() < give_up_at):
                 return verdict
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    async def _claim_now(self, call: RunCall, control: RunControl) -> Verdict:
+        """Claim a thread, and once more when so long has passed that the verdict may be out of date."""
+        clock = asyncio.get_running_loop().time
+        for _ in range(_MOST_CLAIMS - 1):
+            began = clock()
+            verdict = await self._claims.claim(call, control)
+            if clock() - began < _LONG_FOR_A_CLAIM:
+                return verdict
+        return await self._claims.claim(call, control)
 
     async def _checked(
         self,

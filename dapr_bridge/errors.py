@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from langgraph.errors import GraphBubbleUp
 from langgraph.types import Interrupt
 
 
@@ -110,8 +111,11 @@ class LeaseHeldError(BridgeError):
     """A lease is held by another, who did not let go in the time given."""
 
 
-class StaleWriterError(BridgeError):
+class StaleWriterError(BridgeError, GraphBubbleUp):
     """A checkpoint was to follow one that is no longer the latest: another writer has gone on with the thread.
+
+    When it comes out of a subgraph, LangGraph neither tries its node again, nor calls an error handler, nor saves it as
+    what the node has come to: it ends the attempt, and the other writer's counts.
 
     Attributes:
         thread_id: the thread.

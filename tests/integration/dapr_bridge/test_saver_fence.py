@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint, empty_checkpoint
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
-from langgraph.types import Command, Send, interrupt
+from langgraph.types import Command, RetryPolicy, Send, interrupt
 
 from dapr_bridge import DaprSaver, StaleWriterError
 from dapr_bridge.testing import Sidecar
@@ -253,6 +253,36 @@ async def test_a_run_that_another_has_overtaken_stops_at_its_next_checkpoint(
 
     assert runs == ["overtaken", "after"]
     assert state.values["words"] == ["slow", "after"]
+
+
+async def test_a_subgraph_that_another_has_overtaken_ends_the_attempt_and_is_no_error_of_its_node(
+    saver: DaprSaver,
+) -> None:
+    runs: list[str] = []
+
+    async def overtaken(_: State, config: RunnableConfig) -> State:
+        runs.append("overtaken")
+        namespace, _, _ = config["configurable"]["checkpoint_ns"].rpartition("|")
+        latest = await saver.aget_tuple({"configurable": {"thread_id": "inner", "checkpoint_ns": namespace}})
+        assert latest is not None
+        await saver.aput(latest.config, empty_checkpoint(), {}, {})
+        return {"words": ["late"]}
+
+    async def comfort(_: State) -> State:
+        runs.append("comfort")
+        return {"words": ["comforted"]}
+
+    sub = StateGraph(State).add_node("overtaken", overtaken).add_edge(START, "overtaken").compile()
+    again = RetryPolicy(max_attempts=3, initial_interval=0.01, retry_on=Exception)
+    outer = StateGraph(State).add_node("sub", sub, retry_policy=again, error_handler=comfort).add_edge(START, "sub")
+    graph = outer.compile(checkpointer=saver.fenced())
+
+    with pytest.raises(StaleWriterError):
+        await graph.ainvoke({"words": ["in"]}, place("inner"), durability="sync")
+    state = await graph.aget_state(place("inner"))
+
+    assert runs == ["overtaken"]
+    assert [(task.name, task.error, task.result) for task in state.tasks] == [("sub", None, None)]
 
 
 def test_a_checkpoint_can_be_put_over_itself(saver: DaprSaver) -> None:

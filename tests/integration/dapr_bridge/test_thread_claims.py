@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -13,7 +13,7 @@ from langgraph.runtime import RunControl
 from dapr_bridge import DaprSaver, StaleWriterError
 from dapr_bridge._draining import DrainMarks
 from dapr_bridge._run_turns import RunTurns
-from dapr_bridge._thread_claim import Busy, Claimed, Ended, RunCall, ThreadClaims
+from dapr_bridge._thread_claim import Busy, Claimed, Ended, RunCall, ThreadClaims, Verdict
 from dapr_bridge._wire import RunOutcome
 from dapr_bridge.testing import Sidecar
 
@@ -80,6 +80,37 @@ async def test_only_a_dead_runs_thread_is_taken_over(saver: DaprSaver) -> None:
     # The old one wakes up late: it frees nothing that is not its own.
     await claims.release(old, FINISHED)
     assert await claims.claim(call("third", thread="over")) == Busy(run_id="new")
+
+
+class StoppedAfterAClaim(ThreadClaims):
+    """The claims of a worker that is stopped (SIGSTOP) when its first one has reached the store."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def claim(self, call: RunCall, control: RunControl | None = None) -> Verdict:
+        """Claim, and hear of it long after."""
+        verdict = await super().claim(call, control)
+        if self.meanwhile:
+            others, self.meanwhile = self.meanwhile, None
+            await others()
+            await asyncio.sleep(0.6)
+        return verdict
+
+
+async def test_a_worker_that_is_stopped_as_it_claims_a_thread_goes_on_with_no_run_that_has_ended(
+    saver: DaprSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(_: Claimed) -> RunOutcome:
+        return FINISHED
+
+    async def never(_: Claimed) -> RunOutcome:
+        pytest.fail("the run has ended")
+
+    there, same = RunTurns(saver.store, is_live), call("r", thread="stopped")
+    monkeypatch.setattr("dapr_bridge._run_turns.ThreadClaims", StoppedAfterAClaim)
+    monkeypatch.setattr(StoppedAfterAClaim, "meanwhile", lambda _: there.take(same, work))
+
+    assert await RunTurns(saver.store, is_live).take(same, never) == FINISHED
 
 
 async def test_of_two_deliveries_of_one_call_the_slower_one_answers_as_the_faster(saver: DaprSaver) -> None:
