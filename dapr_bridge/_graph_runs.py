@@ -282,7 +282,7 @@ class GraphRuns:
         how_far: dict[str, Any] = (
             {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped}
             if stage
-            else {"made": earlier.made}
+            else {"began_after": earlier.began_after}
         )
         async with listener or nullcontext():
             return await stepper.advance(value, config, **how_far, is_new=is_new)

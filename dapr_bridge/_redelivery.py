@@ -33,11 +33,11 @@ class Earlier:
     """What earlier deliveries of a call have come to.
 
     Attributes:
-        made: how many checkpoints they have made.
+        began_after: the step at which they have begun; None when they have made no checkpoint.
         stopped_at: the checkpoint at which one has stopped, and only could not say so.
     """
 
-    made: int = 0
+    began_after: int | None = None
     stopped_at: CheckpointTuple | None = None
 
 
@@ -71,23 +71,23 @@ class Redelivery:
             stood_at: the checkpoints at which earlier calls of the run have ended.
             may_stop: whether the call goes no further where it has stopped.
         """
-        made = self.saver.acount_made(latest)
+        begun = self.saver.abegan_after(latest)
         if not may_stop:
-            return Earlier(made=await made)
-        count, stopped_at = await asyncio.gather(made, self._stopped_at(request, run_id, latest, stood_at))
-        return Earlier(made=count, stopped_at=stopped_at)
+            return Earlier(began_after=await begun)
+        began_after, stopped_at = await asyncio.gather(begun, self._stopped_at(request, run_id, latest, stood_at))
+        return Earlier(began_after=began_after, stopped_at=stopped_at)
 
     async def going_on(self, graph: Graph, config: RunnableConfig, earlier: Earlier) -> Graph:
         """Return a graph whose next call goes on from there, as do the subgraphs in it."""
         view = SaverView(cast("DaprSaver", graph.checkpointer), nested=self.subgraphs(earlier))
-        if earlier.made:
+        if earlier.began_after is not None:
             head = await self.saver.aget_tuple(config)
-            view.hand_out(head and going_on(head, made=earlier.made))
+            view.hand_out(head and going_on(head, made=_made(head, earlier.began_after)))
         return graph.copy({"checkpointer": view})
 
     def subgraphs(self, earlier: Earlier) -> SubgraphReads:
         """Return what reads the checkpoints of subgraphs in this delivery."""
-        return SubgraphReads(graph=self.graph, saver=self.saver, is_midway=earlier.made > 0)
+        return SubgraphReads(graph=self.graph, saver=self.saver, is_midway=earlier.began_after is not None)
 
     async def _stopped_at(
         self, request: RunRequest, run_id: str, latest: RunnableConfig, stood_at: Collection[str]
@@ -128,7 +128,7 @@ class SubgraphReads:
         found = saver.get_tuple(config)
         if not self._is_first(config):
             return found
-        made = self.saver.count_made(config) if found else 0
+        made = _made(found, self.saver.began_after(config)) if found else 0
         if made and found and look(self.graph, self._looks(found)):
             raise GraphInterrupt
         return self._from(found, config, made)
@@ -142,7 +142,7 @@ class SubgraphReads:
         found = await saver.aget_tuple(config)
         if not self._is_first(config):
             return found
-        made = await self.saver.acount_made(config) if found else 0
+        made = _made(found, await self.saver.abegan_after(config)) if found else 0
         if made and found and await alook(self.graph, self._looks(found)):
             raise GraphInterrupt
         return self._from(found, config, made)
@@ -182,3 +182,8 @@ class SubgraphReads:
 def _superstep(config: RunnableConfig) -> _Superstep:
     configurable = config.get("configurable", {})
     return configurable["checkpoint_ns"], frozenset(configurable.get("checkpoint_map", {}).items())
+
+
+def _made(found: CheckpointTuple, began_after: int | None) -> int:
+    """Return how many checkpoints up to one were made since; another worker may be making more meanwhile."""
+    return 0 if began_after is None else max(0, found.metadata.get("step", began_after) - began_after)

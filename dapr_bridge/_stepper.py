@@ -113,7 +113,7 @@ class Stepper:
         config: RunnableConfig,
         *,
         last_step: int | None = None,
-        made: int = 0,
+        began_after: int | None = None,
         paused: Collection[str] = (),
         stopped: Collection[str] = (),
         is_new: bool = True,
@@ -124,7 +124,7 @@ class Stepper:
             value: LangGraph's input, a `Command`, or None to go on.
             config: LangGraph's config; its thread.
             last_step: as the last `Advance` of this run said; None for a call that begins.
-            made: how many checkpoints an earlier delivery of a call that begins has made.
+            began_after: the step at which an earlier delivery of a call that begins has begun; None when none has.
             paused: tasks that have stopped at a breakpoint within, or to ask something.
             stopped: those of them that have asked nothing.
             is_new: whether the run begins here, so that tasks which have asked something are run again.
@@ -136,7 +136,7 @@ class Stepper:
         head = await self._saver.aget_tuple(config)
         pending = PendingTasks.on(head)
         answers = answers_of(value, pending)
-        last_step = self._last_step(config, head, made) if last_step is None else last_step
+        last_step = self._last_step(config, head, began_after) if last_step is None else last_step
         decision = Decision(
             head=_id(head),
             pending=pending,
@@ -308,8 +308,9 @@ class Stepper:
             return _Ended(output=latest, was_stopped=True)
         return _Ended(output=latest, was_stopped=False)
 
-    def _last_step(self, config: RunnableConfig, head: CheckpointTuple | None, made: int) -> int:
-        return _step(head) - made + steps_allowed(self._bare, config) + 2
+    def _last_step(self, config: RunnableConfig, head: CheckpointTuple | None, began_after: int | None) -> int:
+        began_after = _step(head) if began_after is None else began_after
+        return began_after + steps_allowed(self._bare, config) + 2
 
     def _within(self, head: CheckpointTuple, config: RunnableConfig, last_step: int) -> CheckpointTuple:
         """Return a checkpoint for a loop that begins there, and comes to the last step and no further."""

@@ -79,8 +79,8 @@ def has_begun(documents: Documents, place: Place, run_id: str) -> Steps[bool]:
     return False
 
 
-def count_made_in(documents: Documents, place: Place, call: str, around: Mapping[str, str]) -> Steps[int]:
-    """Count the checkpoints that a call has made on top of others.
+def began_after(documents: Documents, place: Place, call: str, around: Mapping[str, str]) -> Steps[int | None]:
+    """Return the step of the checkpoint on which a call has begun; None when it has made no other on top of it.
 
     Args:
         documents: the saver's.
@@ -88,13 +88,13 @@ def count_made_in(documents: Documents, place: Place, call: str, around: Mapping
         call: the call.
         around: of a subgraph's, the checkpoints of the graphs around it, by namespace.
     """
-    count, wanted = 0, (yield from documents.read_head(place)).latest
+    step, wanted = None, (yield from documents.read_head(place)).latest
     while wanted:
         record = (yield from documents.read_records(place, [wanted])).get(wanted)
         if record is None or record.made_in != call or record.metadata.get("parents", {}) != around:
             break
-        count, wanted = count + 1, record.parent_id or ""
-    return count
+        step, wanted = (record.metadata.get("step", -1) if step is None else step) - 1, record.parent_id or ""
+    return step
 
 
 def in_order(tasks: Mapping[str, TaskWrites]) -> list[tuple[str, SavedWrite]]:

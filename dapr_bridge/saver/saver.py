@@ -278,16 +278,16 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         """Tell whether a thread stands where a driven run has brought it, but for a person's own changes."""
         return await arun(reading.has_begun(self._documents, _place(config), run_id))
 
-    def count_made(self, config: RunnableConfig) -> int:
-        """Count the checkpoints that earlier deliveries of a driven run's call have made, where its config points.
+    def began_after(self, config: RunnableConfig) -> int | None:
+        """Return the step at which a driven run's call has begun; None when earlier deliveries have made no checkpoint.
 
-        In a namespace of a subgraph, those of the superstep around it: in the next one its limits begin anew.
+        In a namespace of a subgraph, that of the superstep around it: in the next one its limits begin anew.
         """
-        return run(self._count_made(config))
+        return run(self._began_after(config))
 
-    async def acount_made(self, config: RunnableConfig) -> int:
-        """Count the checkpoints of a call, as `count_made` does."""
-        return await arun(self._count_made(config))
+    async def abegan_after(self, config: RunnableConfig) -> int | None:
+        """Return the step at which a call has begun, as `began_after` does."""
+        return await arun(self._began_after(config))
 
     def driven_from(self, thread_id: str, namespace: str, *, step: int) -> str:
         """Return the checkpoint after which a driven run's superstep of this number runs here; empty when not known."""
@@ -348,12 +348,12 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
             self._documents, _place(config), checkpoint_id, task_id, task_path, writes, run_id=run_id
         )
 
-    def _count_made(self, config: RunnableConfig) -> Steps[int]:
+    def _began_after(self, config: RunnableConfig) -> Steps[int | None]:
         call = config.get("metadata", {}).get(CALL_METADATA)
         if not call:
-            return 0
+            return None
         around: Mapping[str, str] = config.get("configurable", {}).get(_CHECKPOINTS_AROUND, {})
-        return (yield from reading.count_made_in(self._documents, _place(config), call, around))
+        return (yield from reading.began_after(self._documents, _place(config), call, around))
 
     def _places(self, search: Search) -> Steps[Sequence[Place]]:
         if search.namespace is not None:

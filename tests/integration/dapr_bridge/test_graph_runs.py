@@ -375,6 +375,34 @@ async def test_the_supersteps_of_a_subgraph_before_a_kill_count_towards_its_recu
     assert state.values == wanted.values
 
 
+@pytest.mark.parametrize("unit", ["run", "task"])
+async def test_a_recursion_limit_holds_though_another_worker_goes_on_meanwhile(
+    unit: Unit, stores_sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit: RunnableConfig = {"recursion_limit": 5}
+    native = endless_but_for_a_kill([]).copy({"checkpointer": InMemorySaver()})
+    thread: RunnableConfig = {"configurable": {"thread_id": "native"}, **limit}
+    with pytest.raises(GraphRecursionError):
+        await native.ainvoke({"words": []}, thread)
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=endless_but_for_a_kill([]), thread_id="limited-in-a-race")
+        await rig.cut_off("run", "call", {"words": []}, up_to=2, config=limit)
+        look = saver.abegan_after
+
+        async def look_while_another_goes_on(config: RunnableConfig) -> int | None:
+            found = await look(config)
+            await rig.cut_off("run", "call", None, up_to=3, config=limit)
+            return found
+
+        monkeypatch.setattr(saver, "abegan_after", look_while_another_goes_on)
+        ended = await rig.deliver("run", {"words": []}, call_id="call", config=limit)
+        state = await rig.graph.aget_state(rig.config("run"))
+
+    assert ended.failure
+    assert ended.failure.error_type == "GraphRecursionError"
+    assert len(state.values["words"]) == len((await native.aget_state(thread)).values["words"])
+
+
 def limited_within() -> Graph:
     """Say something, and then count down for ever in a subgraph that has a limit of its own."""
 
