@@ -26,6 +26,9 @@ class State(TypedDict, total=False):
     last: str
 
 
+BROKEN = "broken"
+"""What a node says that fails."""
+
 Condition = Callable[[State], Awaitable[Any]]
 """Says where to go; it is awaited, for LangGraph runs any other in a thread, whose end is a matter of time."""
 
@@ -39,7 +42,7 @@ def node(
     anything but its turn; so they have ended then, each with its condition, whatever the time. And all fail with the
     same words, for of several failures in one step LangGraph raises any.
     """
-    failures = iter([ValueError("broken")] * fails)
+    failures = iter([ValueError(BROKEN)] * fails)
 
     async def run(state: State) -> Any:
         for failure in failures:
