@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -30,7 +29,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 _GOES_ON = "declared in metadata"
 _MOMENT = timedelta(seconds=5)
 
-Read = TypeVar("Read")
+T = TypeVar("T")
 
 
 class Workflows(Closing):
@@ -71,7 +70,7 @@ class Workflows(Closing):
         Raises:
             StateStoreUnavailableError: it stayed away.
         """
-        return await _read(lambda: self._connected().get_workflow_state(instance_id))
+        return await _patiently(lambda: self._connected().get_workflow_state(instance_id))
 
     async def is_live(self, instance_id: str) -> bool:
         """Tell whether a workflow goes on.
@@ -97,18 +96,10 @@ class Workflows(Closing):
 
     def wake(self, instance_id: str) -> None:
         """Give a workflow a turn, by an event for which it does not wait; blocks while the sidecar is away."""
-        while_away = Tries(_PATIENCE)
-        while True:
-            try:
-                self._connected().raise_workflow_event(instance_id, _names.WAKING_EVENT)
-            except grpc.RpcError as error:
-                pause = while_away.pause() if tells_of_absence(error) else None
-                if pause is None:
-                    logger.info("not woken: %s", describe(error), extra={"instance_id": instance_id})
-                    return
-                time.sleep(pause.seconds)
-            else:
-                return
+        try:
+            asyncio.run(_patiently(lambda: self._connected().raise_workflow_event(instance_id, _names.WAKING_EVENT)))
+        except (grpc.RpcError, StateStoreUnavailableError) as error:
+            logger.info("not woken: %s", describe(error), extra={"instance_id": instance_id})
 
     async def end(self, instance_id: str) -> WorkflowState | None:
         """Wait for a workflow's end, or until it has vanished.
@@ -145,7 +136,7 @@ class Workflows(Closing):
         """
         hub: Any = vars(self._connected())[_HUB]
         try:
-            return await _read(lambda: hub.get_instance_history(instance_id))
+            return await _patiently(lambda: hub.get_instance_history(instance_id))
         except grpc.RpcError:
             if await self.state(instance_id) is None:
                 return ()
@@ -179,8 +170,8 @@ class Workflows(Closing):
             return self._client
 
 
-async def _read(call: Callable[[], Read]) -> Read:
-    """Read of an instance, again and again while daprd is away, or between the two steps of a read."""
+async def _patiently(call: Callable[[], T]) -> T:
+    """Ask for what may be asked twice, again and again while daprd is away, or between the two steps of a read."""
     while_away, while_going_on = Tries(_PATIENCE), Tries(_MOMENT)
     while True:
         try:

@@ -179,13 +179,12 @@ class Stage(Running):
             process.kill()
             process.start()
 
-    def cut_off(self) -> Worker:
+    def cut_off(self) -> None:
         """Give the worker's work to another one; it lives on, until others are to be there."""
         worker = self.workers.pop(0)
         self._cut_off.append(worker)
         worker.gateway.cut_work()
         self.add_worker()
-        return worker
 
     def next_number(self) -> int:
         """Return a number that was not returned before."""
