@@ -8,9 +8,10 @@ from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
@@ -18,11 +19,13 @@ from langgraph.types import Command, GraphOutput
 
 from dapr_bridge import _names
 from dapr_bridge._events import EventBus
+from dapr_bridge._langgraph import going_on
 from dapr_bridge._node_spans import with_node_spans
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._redelivery import Earlier, Redelivery, name_of_call
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH, RunEnds, failure_of
 from dapr_bridge._run_values import GivenReferenceError, RunValues
+from dapr_bridge._saver_view import SaverView
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
 from dapr_bridge._streaming import RunStream, without_checkpoint
 from dapr_bridge._task_events import Ear
@@ -36,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 Graph = Pregel[Any, Any, Any, Any]
 Unit = Literal["run", "task"]
+
+_NOTHING_EARLIER = Earlier()
 
 KeepCheckpoints = int | Literal["all"]
 """How many checkpoints a thread keeps when a run of it has ended."""
@@ -51,8 +56,8 @@ class _Attempt:
         graph: the graph as LangGraph runs it.
         stream: where its events go.
         addressed: LangGraph's config as it was given.
-        stood_at: the checkpoints at which earlier calls of the run have ended.
         control: what tells the run to drain.
+        stood_at: the checkpoints at which earlier calls of the run have ended.
     """
 
     request: RunRequest
@@ -60,13 +65,37 @@ class _Attempt:
     graph: Graph
     stream: RunStream
     addressed: RunnableConfig
-    stood_at: Collection[str]
     control: RunControl
+    stood_at: Collection[str] = ()
+
+    @property
+    def saver(self) -> BaseCheckpointSaver[Any]:
+        """The saver as the run writes to it."""
+        return cast("BaseCheckpointSaver[Any]", self.graph.checkpointer)
 
     @cached_property
     def latest(self) -> RunnableConfig:
         """Where the run is read, and gone on with, though it may have been told to begin at an old checkpoint."""
         return without_checkpoint(self.addressed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """From where LangGraph goes on, and with what.
+
+    Attributes:
+        value: LangGraph's input, a `Command`, or None to go on.
+        config: LangGraph's.
+        head: the thread's latest checkpoint, as it was read since the run has got the thread.
+        is_new: whether the run begins here.
+        earlier: what earlier deliveries of the call have come to.
+    """
+
+    value: Any
+    config: RunnableConfig
+    head: CheckpointTuple | None
+    is_new: bool
+    earlier: Earlier = _NOTHING_EARLIER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,16 +190,23 @@ class GraphRuns:
         graph = self._driven(request.run)
         stream = self._stream(request.run, run_id, graph, attempt=attempt, source=request.task.id)
         call = name_of_call(call_id, request.checkpoint_id, request.task.id)
-        config = without_checkpoint(self._config(request.run, run_id, call=call))
+        attempted = _Attempt(
+            request=request.run,
+            run_id=run_id,
+            graph=graph,
+            stream=stream,
+            addressed=self._config(request.run, run_id, call=call),
+            control=control or RunControl(),
+        )
         answers = await self.values.value(request.task.answers) if request.task.answers else {}
         order = request.task
         task = PlannedTask(id=order.id, node=order.node, answers=answers, is_resumed=order.is_resumed)
         try:
-            listener = stream.listener(config)
-            stepper = await self._stepper(graph, stream, listener, control)
+            listener = stream.listener(attempted.latest)
+            stepper = await self._stepper(attempted, listener)
             async with listener or nullcontext():
                 status = await stepper.run_task(
-                    task, config, checkpoint_id=request.checkpoint_id, last_step=request.last_step
+                    task, attempted.latest, checkpoint_id=request.checkpoint_id, last_step=request.last_step
                 )
         except NOT_OF_THE_GRAPH:
             raise
@@ -196,9 +232,10 @@ class GraphRuns:
         try:
             if stage and stage.failure:
                 return RunOutcome(status="failed", checkpoint_id=stage.checkpoint_id, failure=stage.failure)
-            if is_other and await self.saver.ahas_begun(run_id, latest):
-                return await self._ends.refused(run_id, latest)
-            return await self._go_on(attempt)
+            head = await attempt.saver.aget_tuple(latest)
+            if is_other and await self.saver.ais_made_by(run_id, head):
+                return self._ends.refused(run_id, head)
+            return await self._go_on(attempt, head)
         except NOT_OF_THE_GRAPH:
             raise
         except GraphDrained as drained:
@@ -210,35 +247,39 @@ class GraphRuns:
             logger.info("run failed", exc_info=error, extra=where)
             return await self._ends.failed(error, latest)
 
-    async def _go_on(self, attempt: _Attempt) -> RunOutcome:
+    async def _go_on(self, attempt: _Attempt, head: CheckpointTuple | None) -> RunOutcome:
+        """Go on from where the thread stands."""
         request, run_id, latest = attempt.request, attempt.run_id, attempt.latest
-        is_begun = request.stage is not None or bool(request.answers) or await self.saver.ahas_begun(run_id, latest)
-        if is_begun:
-            value = await self._answers(request, latest)
-        else:
-            value = await self._unapplied(await self.values.given(request.input), run_id, latest)
-        earlier = Earlier()
-        if is_begun:
-            # An answer is taken on from wherever the run has stopped.
-            earlier = await self._redelivery.find(request, run_id, latest, attempt.stood_at, may_stop=value is None)
-        if earlier.stopped_at:
-            stepper = await self._stepper(
-                attempt.graph, attempt.stream, attempt.stream.listener(latest), attempt.control
-            )
-            output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(earlier.stopped_at).questions)
-            return await self._ends.ended(output, run_id, latest)
-        forgotten = None if is_begun else await self._forgotten(attempt.addressed)
-        if forgotten:
-            return refused(f"checkpoint {forgotten!r} is not there, or kept no more: begin at one that is listed")
-        config = latest if is_begun else attempt.addressed
+        is_begun = bool(request.stage or request.answers) or await self.saver.ais_made_by(run_id, head)
+        if not is_begun:
+            forgotten = await self._forgotten(attempt.addressed)
+            if forgotten:
+                return refused(f"checkpoint {forgotten!r} is not there, or kept no more: begin at one that is listed")
+            value = await self._unapplied(await self.values.given(request.input), run_id, head)
+            return await self._drive(attempt, _Start(value=value, config=attempt.addressed, head=head, is_new=True))
+        value = await self._answers(request, head)
+        # An answer is taken on from wherever the run has stopped.
+        earlier = await self._redelivery.find(
+            request, run_id, head, latest, stood_at=attempt.stood_at, may_stop=value is None
+        )
+        if not earlier.has_stopped:
+            start = _Start(value=value, config=latest, head=head, is_new=False, earlier=earlier)
+            return await self._drive(attempt, start)
+        stepper = await self._stepper(attempt, attempt.stream.listener(latest))
+        output = GraphOutput(await stepper.output_so_far(latest), PendingTasks.on(head).questions)
+        return await self._ends.ended(output, run_id, latest)
+
+    async def _drive(self, attempt: _Attempt, start: _Start) -> RunOutcome:
+        """Let LangGraph go on, as far as the unit lets it."""
+        run_id = attempt.run_id
         # LangGraph replays the first superstep of a run that begins at an old checkpoint by itself.
-        if self.unit == "run" or (config is not latest and _begins_at_checkpoint(config)):
-            graph = await self._redelivery.going_on(attempt.graph, config, earlier)
-            output = await attempt.stream.run(graph, await self._answering(value, config), config, attempt.control)
-            return await self._ends.ended(output, run_id, latest)
-        advance = await self._step(attempt, value, config, earlier, is_new=not is_begun)
+        if self.unit == "run" or _begins_at_checkpoint(start.config):
+            output, view = await self._run(attempt, start)
+            return await self._ends.ended(output, run_id, attempt.latest, view)
+        advance, view = await self._step(attempt, start)
         if not advance.tasks:
-            return await self._ends.ended(GraphOutput(advance.output, advance.interrupts), run_id, latest)
+            output = GraphOutput(advance.output, advance.interrupts)
+            return await self._ends.ended(output, run_id, attempt.latest, view)
         return RunOutcome(
             status="planned",
             checkpoint_id=advance.checkpoint_id,
@@ -247,63 +288,59 @@ class GraphRuns:
             tasks=[await self._order(task, run_id) for task in advance.tasks],
         )
 
-    async def _answers(self, request: RunRequest, latest: RunnableConfig) -> Any:
+    async def _run(self, attempt: _Attempt, start: _Start) -> tuple[GraphOutput[Any], SaverView]:
+        """Run the graph to its end, or to where it waits; returns also the view of the saver that it had."""
+        value, config, head = start.value, start.config, start.head
+        view = SaverView(attempt.saver, nested=self._redelivery.subgraphs(start.earlier))
+        if not _begins_at_checkpoint(config):
+            view.hand_out(going_on(head, made=start.earlier.made) if head else None)
+            value = with_answers_by_id(value, answers_of(value, PendingTasks.on(head)))
+        graph = attempt.graph.copy({"checkpointer": view})
+        return await attempt.stream.run(graph, value, config, attempt.control), view
+
+    async def _step(self, attempt: _Attempt, start: _Start) -> tuple[Advance, SaverView]:
+        """Run the graph up to several tasks at once; returns also the view of the saver that it had."""
+        listener = attempt.stream.listener(start.config)
+        stepper = await self._stepper(attempt, listener, start.earlier)
+        stage = attempt.request.stage
+        how_far: dict[str, Any] = (
+            {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped}
+            if stage
+            else {"made": start.earlier.made}
+        )
+        async with listener or nullcontext():
+            advance = await stepper.advance(start.value, start.config, head=start.head, is_new=start.is_new, **how_far)
+        return advance, stepper.view
+
+    async def _stepper(self, attempt: _Attempt, ear: Ear | None, earlier: Earlier = _NOTHING_EARLIER) -> Stepper:
+        return Stepper(
+            attempt.graph,
+            fans_out=True,
+            plans=self.plans,
+            ear=ear,
+            arguments=await attempt.stream.arguments(),
+            control=attempt.control,
+            subgraphs=self._redelivery.subgraphs(earlier),
+        )
+
+    async def _answers(self, request: RunRequest, head: CheckpointTuple | None) -> Any:
         """Return the answers of a request that are still waited for."""
         if not request.answers:
             return None
-        pending = PendingTasks.on(await self.saver.aget_tuple(latest))
-        waiting = {question.id for question in pending.questions}
+        waiting = {question.id for question in PendingTasks.on(head).questions}
         answers = {each: await self.values.given(given) for each, given in request.answers.items() if each in waiting}
         return Command(resume=answers) if answers else None
 
-    async def _unapplied(self, value: Any, run_id: str, latest: RunnableConfig) -> Any:
+    async def _unapplied(self, value: Any, run_id: str, head: CheckpointTuple | None) -> Any:
         """Return what is left of an input that an earlier delivery of this run may have begun to apply.
 
         LangGraph saves a `Command`'s update as writes on the checkpoint where the thread stands, and would add them
         once more.
         """
         has_writes = isinstance(value, Command) and (value.update is not None or bool(value.goto))
-        if not has_writes or not await self.saver.ahas_input_of(run_id, latest):
+        if not has_writes or not await self.saver.ahas_input_of(run_id, head):
             return value
         return Command(resume=value.resume) if value.resume is not None else None
-
-    async def _answering(self, value: Any, config: RunnableConfig) -> Any:
-        if not isinstance(value, Command) or _begins_at_checkpoint(config):
-            return value
-        pending = PendingTasks.on(await self.saver.aget_tuple(config))
-        return with_answers_by_id(value, answers_of(value, pending))
-
-    async def _step(
-        self, attempt: _Attempt, value: Any, config: RunnableConfig, earlier: Earlier, *, is_new: bool
-    ) -> Advance:
-        listener = attempt.stream.listener(config)
-        stepper = await self._stepper(attempt.graph, attempt.stream, listener, attempt.control, earlier)
-        stage = attempt.request.stage
-        how_far: dict[str, Any] = (
-            {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped}
-            if stage
-            else {"began_after": earlier.began_after}
-        )
-        async with listener or nullcontext():
-            return await stepper.advance(value, config, **how_far, is_new=is_new)
-
-    async def _stepper(
-        self,
-        graph: Graph,
-        stream: RunStream,
-        ear: Ear | None,
-        control: RunControl | None,
-        earlier: Earlier | None = None,
-    ) -> Stepper:
-        return Stepper(
-            graph,
-            fans_out=True,
-            plans=self.plans,
-            ear=ear,
-            arguments=await stream.arguments(),
-            control=control,
-            subgraphs=self._redelivery.subgraphs(earlier or Earlier()),
-        )
 
     def _stream(
         self, request: RunRequest, run_id: str, graph: Graph, *, attempt: int, source: str = "run"

@@ -53,7 +53,7 @@ class GraphShape:
         if not before and not checkpoint_id:
             return None
         goes_on = request.stage is not None or bool(request.answers)
-        if not goes_on and not await self.runs.saver.ahas_begun(run_id, {"configurable": place}):
+        if not goes_on and not await self._is_made_by(run_id, {"configurable": place}):
             try:
                 continues = await self._continues(request)
             except GivenReferenceError as error:
@@ -74,6 +74,9 @@ class GraphShape:
                 extra={"thread_id": request.thread_id, "run_id": run_id},
             )
         return None
+
+    async def _is_made_by(self, run_id: str, place: RunnableConfig) -> bool:
+        return await self.runs.saver.ais_made_by(run_id, await self.runs.saver.aget_tuple(place))
 
     async def _continues(self, request: RunRequest) -> bool:
         """Tell whether a run that begins takes up what its thread has to do next; an ordinary input discards that."""

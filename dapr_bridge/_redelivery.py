@@ -7,11 +7,10 @@ own, go on where it is to be called anew.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
@@ -19,7 +18,6 @@ from langgraph.errors import GraphInterrupt
 from langgraph.pregel import Pregel
 
 from dapr_bridge._langgraph import call_anew, going_on, outer_of, path_of
-from dapr_bridge._saver_view import SaverView
 from dapr_bridge._stops import Looks, alook, has_stopped, look, stands_at_breakpoint
 from dapr_bridge._wire import RunRequest
 from dapr_bridge.saver import DaprSaver
@@ -33,12 +31,12 @@ class Earlier:
     """What earlier deliveries of a call have come to.
 
     Attributes:
-        began_after: the step at which they have begun; None when they have made no checkpoint.
-        stopped_at: the checkpoint at which one has stopped, and only could not say so.
+        made: how many checkpoints they have made.
+        has_stopped: whether one has stopped where the thread stands, and only could not say so.
     """
 
-    began_after: int | None = None
-    stopped_at: CheckpointTuple | None = None
+    made: int = 0
+    has_stopped: bool = False
 
 
 def name_of_call(call_id: str, *parts: str) -> str:
@@ -60,48 +58,44 @@ class Redelivery:
     saver: DaprSaver
 
     async def find(
-        self, request: RunRequest, run_id: str, latest: RunnableConfig, stood_at: Collection[str], *, may_stop: bool
+        self,
+        request: RunRequest,
+        run_id: str,
+        head: CheckpointTuple | None,
+        config: RunnableConfig,
+        *,
+        stood_at: Collection[str],
+        may_stop: bool,
     ) -> Earlier:
         """Find out what has been done.
 
         Args:
             request: what is asked for.
             run_id: the run.
-            latest: where the thread is read.
+            head: where the thread stands.
+            config: LangGraph's.
             stood_at: the checkpoints at which earlier calls of the run have ended.
             may_stop: whether the call goes no further where it has stopped.
         """
-        begun = self.saver.abegan_after(latest)
-        if not may_stop:
-            return Earlier(began_after=await begun)
-        began_after, stopped_at = await asyncio.gather(begun, self._stopped_at(request, run_id, latest, stood_at))
-        return Earlier(began_after=began_after, stopped_at=stopped_at)
-
-    async def going_on(self, graph: Graph, config: RunnableConfig, earlier: Earlier) -> Graph:
-        """Return a graph whose next call goes on from there, as do the subgraphs in it."""
-        view = SaverView(cast("DaprSaver", graph.checkpointer), nested=self.subgraphs(earlier))
-        if earlier.began_after is not None:
-            head = await self.saver.aget_tuple(config)
-            view.hand_out(head and going_on(head, made=_made(head, earlier.began_after)))
-        return graph.copy({"checkpointer": view})
+        made = await self.saver.amade_before(head, config)
+        is_stop = may_stop and await self._has_stopped(request, run_id, head, stood_at)
+        return Earlier(made=made, has_stopped=is_stop)
 
     def subgraphs(self, earlier: Earlier) -> SubgraphReads:
         """Return what reads the checkpoints of subgraphs in this delivery."""
-        return SubgraphReads(graph=self.graph, saver=self.saver, is_midway=earlier.began_after is not None)
+        return SubgraphReads(graph=self.graph, saver=self.saver, is_midway=earlier.made > 0)
 
-    async def _stopped_at(
-        self, request: RunRequest, run_id: str, latest: RunnableConfig, stood_at: Collection[str]
-    ) -> CheckpointTuple | None:
+    async def _has_stopped(
+        self, request: RunRequest, run_id: str, head: CheckpointTuple | None, stood_at: Collection[str]
+    ) -> bool:
         began_at = {*stood_at, request.stage.checkpoint_id} if request.stage else stood_at
-        head = await self.saver.aget_tuple(latest)
         if head is None or head.checkpoint["id"] in began_at or head.metadata.get("source") in BY_HAND:
-            return None
-        if not await self.saver.ahas_begun(run_id, latest):
-            return None
+            return False
+        if not await self.saver.ais_made_by(run_id, head):
+            return False
         # What was asked is asked again for whoever listens, who may not have heard it.
         heeds_questions = request.stream is None
-        is_end = await has_stopped(self.graph, head, request.options, heeds_questions=heeds_questions)
-        return head if is_end else None
+        return await has_stopped(self.graph, head, request.options, heeds_questions=heeds_questions)
 
 
 _Superstep = tuple[str, frozenset[tuple[str, str]]]
@@ -128,7 +122,7 @@ class SubgraphReads:
         found = saver.get_tuple(config)
         if not self._is_first(config):
             return found
-        made = _made(found, self.saver.began_after(config)) if found else 0
+        made = self.saver.made_before(found, config)
         if made and found and look(self.graph, self._looks(found)):
             raise GraphInterrupt
         return self._from(found, config, made)
@@ -142,7 +136,7 @@ class SubgraphReads:
         found = await saver.aget_tuple(config)
         if not self._is_first(config):
             return found
-        made = _made(found, await self.saver.abegan_after(config)) if found else 0
+        made = await self.saver.amade_before(found, config)
         if made and found and await alook(self.graph, self._looks(found)):
             raise GraphInterrupt
         return self._from(found, config, made)
@@ -182,8 +176,3 @@ class SubgraphReads:
 def _superstep(config: RunnableConfig) -> _Superstep:
     configurable = config.get("configurable", {})
     return configurable["checkpoint_ns"], frozenset(configurable.get("checkpoint_map", {}).items())
-
-
-def _made(found: CheckpointTuple, began_after: int | None) -> int:
-    """Return how many checkpoints up to one were made since; another worker may be making more meanwhile."""
-    return 0 if began_after is None else max(0, found.metadata.get("step", began_after) - began_after)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.types import GraphOutput, StateSnapshot
 
 from dapr_bridge._pending import PendingTasks
 from dapr_bridge._run_values import RunValues
+from dapr_bridge._saver_view import SaverView
 from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, refused
 from dapr_bridge.errors import StaleWriterError, StateStoreError
 
@@ -29,8 +31,10 @@ class RunEnds:
     graph: Pregel[Any, Any, Any, Any]
     values: RunValues
 
-    async def ended(self, output: GraphOutput[Any], run_id: str, config: RunnableConfig) -> RunOutcome:
-        snapshot = await self.graph.aget_state(config)
+    async def ended(
+        self, output: GraphOutput[Any], run_id: str, config: RunnableConfig, view: SaverView | None = None
+    ) -> RunOutcome:
+        snapshot = await self._snapshot(config, view)
         # Not the state's: at a breakpoint in a subgraph it still shows a question that this run has answered.
         interrupts = [
             {"id": each.id, "value": await self.values.keep(each.value, f"{run_id}/interrupt/{each.id}")}
@@ -48,8 +52,8 @@ class RunEnds:
         snapshot = await self.graph.aget_state(config)
         return RunOutcome(status="drained", checkpoint_id=_checkpoint_id(snapshot), reason=drained.reason)
 
-    async def refused(self, run_id: str, config: RunnableConfig) -> RunOutcome:
-        questions = PendingTasks.on(await self.values.saver.aget_tuple(config)).questions
+    def refused(self, run_id: str, head: CheckpointTuple | None) -> RunOutcome:
+        questions = PendingTasks.on(head).questions
         waiting = f" (waiting for an answer: {', '.join(repr(each.id) for each in questions)})" if questions else ""
         return refused(f"run {run_id!r} has begun with another input{waiting}; {ONE_RUN}")
 
@@ -61,6 +65,13 @@ class RunEnds:
             checkpoint_id=_checkpoint_id(snapshot) if snapshot else "",
             failure=failure_of(error, node=failed.name if failed else None, task_id=failed.id if failed else None),
         )
+
+    async def _snapshot(self, config: RunnableConfig, view: SaverView | None) -> StateSnapshot:
+        """Return where a thread stands; of a run that has just ended, without a read if its view saw the last put."""
+        if view is None:
+            return await self.graph.aget_state(config)
+        view.hand_out_last()
+        return await self.graph.copy({"checkpointer": view}).aget_state(config)
 
     async def _snapshot_after(self, error: Exception, config: RunnableConfig) -> StateSnapshot | None:
         try:

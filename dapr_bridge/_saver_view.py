@@ -57,7 +57,9 @@ class SaverView(BaseCheckpointSaver[Any]):
     def __init__(self, inner: BaseCheckpointSaver[Any], *, nested: NestedReads | None = None) -> None:
         super().__init__(serde=inner.serde)
         self._inner, self._nested = inner, nested
+        # Shared with the copies of this view that LangGraph makes.
         self._in_hand: list[CheckpointTuple | None] = []
+        self._put_last: list[CheckpointTuple] = []
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Self:
         """Return the same view of a saver that may build more types; LangGraph asks for it with a graph's own."""
@@ -94,6 +96,10 @@ class SaverView(BaseCheckpointSaver[Any]):
     def hand_out(self, found: CheckpointTuple | None) -> None:
         """Answer the next asynchronous read of the latest checkpoint with what was read here just before."""
         self._in_hand[:] = [found]
+
+    def hand_out_last(self) -> None:
+        """Do so with the checkpoint that was put here last, if nothing was written on it since."""
+        self._in_hand[:] = self._put_last
 
     def take_back(self) -> None:
         """Hand out no more what nobody has read."""
@@ -135,8 +141,12 @@ class SaverView(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Save a checkpoint."""
-        if _is_root(config) and self.swallows_checkpoints:
+        if not _is_root(config):
+            return await self._inner.aput(config, checkpoint, metadata, new_versions)
+        if self.swallows_checkpoints:
             return _addressed(config, checkpoint)
+        # While it is on its way, the tasks that follow may write on it.
+        self._put_last[:] = [CheckpointTuple(_addressed(config, checkpoint), checkpoint, metadata, None, [])]
         return await self._inner.aput(config, checkpoint, metadata, new_versions)
 
     def put_writes(self, config: RunnableConfig, writes: Writes, task_id: str, task_path: str = "") -> None:
@@ -149,7 +159,14 @@ class SaverView(BaseCheckpointSaver[Any]):
         """Save what a task wrote."""
         kept, owner = self.kept(writes, task_id) if _is_root(config) else (writes, task_id)
         if kept:
+            self._forget_last(config)
             await self._inner.aput_writes(config, kept, owner, task_path)
+
+    def _forget_last(self, config: RunnableConfig) -> None:
+        """Forget a checkpoint on which something is written."""
+        written_on = config.get("configurable", {}).get("checkpoint_id")
+        if _is_root(config) and any(each.checkpoint["id"] == written_on for each in self._put_last):
+            self._put_last.clear()
 
     # ----- what a view changes ------------------------------------------------------------------------------------
 

@@ -77,6 +77,9 @@ class Stepper:
         arguments: more arguments for LangGraph's `astream`.
         control: the run's own; when it says so, the run stops at the end of a superstep.
         subgraphs: what reads the checkpoints of subgraphs, when it is not the saver itself.
+
+    Attributes:
+        view: the saver as whole supersteps see it.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class Stepper:
     ) -> None:
         self._saver = cast("BaseCheckpointSaver[Any]", graph.checkpointer)
         self._subgraphs = subgraphs
-        self._view = SettledView(self._saver, nested=subgraphs)
+        self.view = SettledView(self._saver, nested=subgraphs)
         self._bare = graph
         self._fans_out = fans_out
         self._control = control or RunControl()
@@ -105,15 +108,16 @@ class Stepper:
     @cached_property
     def _graph(self) -> Graph:
         """The graph as its whole supersteps run."""
-        return self._bare.copy({"checkpointer": self._view})
+        return self._bare.copy({"checkpointer": self.view})
 
     async def advance(
         self,
         value: Any,
         config: RunnableConfig,
         *,
+        head: CheckpointTuple | None,
         last_step: int | None = None,
-        began_after: int | None = None,
+        made: int = 0,
         paused: Collection[str] = (),
         stopped: Collection[str] = (),
         is_new: bool = True,
@@ -123,8 +127,9 @@ class Stepper:
         Args:
             value: LangGraph's input, a `Command`, or None to go on.
             config: LangGraph's config; its thread.
+            head: the thread's latest checkpoint, as it was read after the run had got the thread.
             last_step: as the last `Advance` of this run said; None for a call that begins.
-            began_after: the step at which an earlier delivery of a call that begins has begun; None when none has.
+            made: how many checkpoints earlier deliveries of a call that begins have made.
             paused: tasks that have stopped at a breakpoint within, or to ask something.
             stopped: those of them that have asked nothing.
             is_new: whether the run begins here, so that tasks which have asked something are run again.
@@ -133,10 +138,9 @@ class Stepper:
             GraphDrained: the run was stopped by its control.
             Exception: what LangGraph raises: a node's exception, `GraphRecursionError`, ...
         """
-        head = await self._saver.aget_tuple(config)
         pending = PendingTasks.on(head)
         answers = answers_of(value, pending)
-        last_step = self._last_step(config, head, began_after) if last_step is None else last_step
+        last_step = self._last_step(config, head, made) if last_step is None else last_step
         decision = Decision(
             head=_id(head),
             pending=pending,
@@ -156,7 +160,7 @@ class Stepper:
             FanOut(decision.decide, self._control),
             ear=self._ear if is_new or self._ear is None else GoingOn(self._ear),
         )
-        self._view.take_back()
+        self.view.take_back()
         if ended.was_stopped and decision.is_drained:
             raise GraphDrained(self._control.drain_reason or "shutdown")
         stands_at = Advance(checkpoint_id=decision.checkpoint_id or _id(head), last_step=last_step)
@@ -216,7 +220,7 @@ class Stepper:
     def _hand_out(self, head: CheckpointTuple | None, config: RunnableConfig) -> None:
         """Spare LangGraph the read of a checkpoint that it takes next, when it takes the latest."""
         if not config.get("configurable", {}).get("checkpoint_id"):
-            self._view.hand_out(self._view.shown(head) if head else None)
+            self.view.hand_out(self.view.shown(head) if head else None)
 
     async def _how_far(self, ended: _Ended, decision: Decision, stands_at: Advance, config: RunnableConfig) -> Advance:
         if not ended.was_stopped:
@@ -235,7 +239,7 @@ class Stepper:
     async def _tell_saved(self, ear: Ear, decision: Decision, config: RunnableConfig) -> None:
         """Tell what tasks of the superstep have saved: those of an earlier run have no activity here that tells it."""
         finished = decision.pending.finished
-        view = SavedView(self._view, open_tasks={task["id"] for task in decision.announced["tasks"]} - finished)
+        view = SavedView(self.view, open_tasks={task["id"] for task in decision.announced["tasks"]} - finished)
         control = FanOut(lambda announced: announced_id(announced) != decision.checkpoint_id)
         await self._run(
             _without_breakpoints(self._bare, view), None, config, control, ear=SavedTasks(ear, finished=finished)
@@ -308,9 +312,8 @@ class Stepper:
             return _Ended(output=latest, was_stopped=True)
         return _Ended(output=latest, was_stopped=False)
 
-    def _last_step(self, config: RunnableConfig, head: CheckpointTuple | None, began_after: int | None) -> int:
-        began_after = _step(head) if began_after is None else began_after
-        return began_after + steps_allowed(self._bare, config) + 2
+    def _last_step(self, config: RunnableConfig, head: CheckpointTuple | None, made: int) -> int:
+        return _step(head) - made + steps_allowed(self._bare, config) + 2
 
     def _within(self, head: CheckpointTuple, config: RunnableConfig, last_step: int) -> CheckpointTuple:
         """Return a checkpoint for a loop that begins there, and comes to the last step and no further."""

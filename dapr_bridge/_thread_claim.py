@@ -16,9 +16,9 @@ from langgraph.runtime import RunControl
 from dapr_bridge._draining import heed
 from dapr_bridge._wire import RunOutcome
 from dapr_bridge.saver.cache import Expectations
-from dapr_bridge.saver.effects import Awaited, Steps, arun
+from dapr_bridge.saver.effects import Steps, arun
 from dapr_bridge.saver.keys import cancel_key, claim_key, drain_key
-from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
+from dapr_bridge.saver.store import ABSENT, Document, ReadAhead, StateStore, Write
 
 _MOST_ENDED = 4
 _RUN, _INPUT = "of_run", "of_input"
@@ -206,7 +206,7 @@ class ThreadClaims:
         self._store = store
         self._is_live = is_live
         # Reads of claims that were made, sent for at once, so that a release need not wait for the ETag.
-        self._sent_for: Expectations[Awaited] = Expectations(_MOST_SENT_FOR)
+        self._sent_for: Expectations[ReadAhead] = Expectations(_MOST_SENT_FOR)
 
     async def claim(self, call: RunCall, control: RunControl | None = None) -> Verdict:
         """Take the thread for a run: a free one, the run's own, or one whose run has no live workflow any more.

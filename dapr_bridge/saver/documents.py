@@ -10,10 +10,10 @@ from langchain_core.runnables import RunnableConfig
 
 from dapr_bridge.saver import keys
 from dapr_bridge.saver.cache import Decoded, DocumentCache, Expectations
-from dapr_bridge.saver.effects import Awaited, KeyLocks, Queues, SharedSteps, Steps
+from dapr_bridge.saver.effects import KeyLocks, Queues, SharedSteps, Steps
 from dapr_bridge.saver.heads import CHUNK_IDS, Head, Unlisted
 from dapr_bridge.saver.records import CheckpointRecord, Codec, PendingWrites, TaskWrites
-from dapr_bridge.saver.store import ABSENT, Document, StateStore
+from dapr_bridge.saver.store import ABSENT, Document, ReadAhead, StateStore
 
 _MOST_EXPECTATIONS, _MOST_DECODED = 10_000, 4
 
@@ -109,7 +109,8 @@ class Memory:
     Attributes:
         documents: documents that never change.
         locks: by the document that is read and written under them.
-        heads: reads of heads that were sent for when the last put ended, so that the next need not wait for its ETag.
+        heads: heads as they were last read, or sent for when the last put ended, so that the next need not wait for
+            their ETags.
         latest: ids of the latest checkpoints as they were last seen, so that they are read in one go with their heads.
         driven: the steps and ids of the checkpoints from which LangGraph goes on in runs that are driven here.
         task_puts: writes of tasks that wait to be saved, by the checkpoint that they are on.
@@ -123,7 +124,7 @@ class Memory:
         self.locks = KeyLocks()
         self.reads: SharedSteps[dict[str, Document]] = SharedSteps()
         self.task_puts: Queues[TaskPut] = Queues()
-        self.heads: Expectations[Awaited] = Expectations(_MOST_EXPECTATIONS)
+        self.heads: Expectations[ReadAhead] = Expectations(_MOST_EXPECTATIONS)
         self.latest: Expectations[str] = Expectations(_MOST_EXPECTATIONS)
         self.driven: Expectations[tuple[int, str]] = Expectations(_MOST_EXPECTATIONS)
         self.unwritten: Expectations[Mapping[str, Document]] = Expectations(_MOST_EXPECTATIONS)
@@ -229,11 +230,18 @@ class Documents:
         """Read the latest checkpoint as `read_records_and_writes` does: at once, if it is the one last seen."""
         seen = self.memory.latest.look(place.head_key)
         bare, found = yield from self._read_bare(place, [seen] if seen else [], glimpse, place.head_key)
+        self._note_head(place, found)
         latest = self.head(found.get(place.head_key)).latest
         if latest != (seen or ""):
             self.memory.latest.put(place.head_key, latest)
             bare = yield from self.read_records_and_writes(place, [latest] if latest else [], glimpse)
         return latest, bare
+
+    def _note_head(self, place: Place, found: Mapping[str, Document]) -> None:
+        # A subgraph's first checkpoint is listed with its thread's other namespaces, which have to be read.
+        if place.head_key in found or not place.namespace:
+            head = {key: document for key, document in found.items() if key == place.head_key}
+            self.memory.heads.put(place.head_key, ReadAhead(found=head))
 
     def _read_bare(
         self, place: Place, ids: Sequence[str], glimpse: Glimpse, *others: str

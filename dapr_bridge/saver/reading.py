@@ -58,19 +58,18 @@ def _tuples(
     return [_tuple(documents, place, records[each], values, tasks[each]) for each in ids if each in records]
 
 
-def has_input_of(documents: Documents, place: Place, run_id: str) -> Steps[bool]:
-    """Tell whether the input of a run stands among the writes on the latest checkpoint."""
-    latest = (yield from documents.read_head(place)).latest
-    pending_key, apart_key = place.pending_key(latest), place.apart_key(latest, INPUT_TASK)
+def has_input_of(documents: Documents, place: Place, checkpoint_id: str, run_id: str) -> Steps[bool]:
+    """Tell whether the input of a run stands among the writes on a checkpoint."""
+    pending_key, apart_key = place.pending_key(checkpoint_id), place.apart_key(checkpoint_id, INPUT_TASK)
     found = yield from documents.store.read([pending_key, apart_key])
     pending = documents.pending(found.get(pending_key))
     writes = pending.here.get(INPUT_TASK) or documents.task_writes(found.get(apart_key))
     return writes is not None and run_id in writes.runs
 
 
-def has_begun(documents: Documents, place: Place, run_id: str) -> Steps[bool]:
-    """Tell whether a run has made the latest checkpoint, not counting what a person has put on top."""
-    wanted: str | None = (yield from documents.read_head(place)).latest
+def is_made_by(documents: Documents, place: Place, checkpoint_id: str, run_id: str) -> Steps[bool]:
+    """Tell whether a run has made a checkpoint, not counting what a person has put on top."""
+    wanted: str | None = checkpoint_id
     while wanted:
         record = (yield from documents.read_records(place, [wanted])).get(wanted)
         if record is None or record.driven_by == run_id:
@@ -79,22 +78,25 @@ def has_begun(documents: Documents, place: Place, run_id: str) -> Steps[bool]:
     return False
 
 
-def began_after(documents: Documents, place: Place, call: str, around: Mapping[str, str]) -> Steps[int | None]:
-    """Return the step of the checkpoint on which a call has begun; None when it has made no other on top of it.
+def made_before(
+    documents: Documents, place: Place, checkpoint_id: str, call: str, around: Mapping[str, str]
+) -> Steps[int]:
+    """Return how many checkpoints a call has made, up to this one.
 
     Args:
         documents: the saver's.
         place: where they are.
+        checkpoint_id: the last one that counts.
         call: the call.
         around: of a subgraph's, the checkpoints of the graphs around it, by namespace.
     """
-    step, wanted = None, (yield from documents.read_head(place)).latest
+    made, wanted = 0, checkpoint_id
     while wanted:
         record = (yield from documents.read_records(place, [wanted])).get(wanted)
         if record is None or record.made_in != call or record.metadata.get("parents", {}) != around:
             break
-        step, wanted = (record.metadata.get("step", -1) if step is None else step) - 1, record.parent_id or ""
-    return step
+        made, wanted = made + 1, record.parent_id or ""
+    return made
 
 
 def in_order(tasks: Mapping[str, TaskWrites]) -> list[tuple[str, SavedWrite]]:

@@ -270,24 +270,28 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
             raise ValueNotFoundError(f"state store {self.store.name!r} holds no value {reference.name!r}")
         return found[0]
 
-    async def ahas_input_of(self, run_id: str, config: RunnableConfig) -> bool:
-        """Tell whether what a `Command` of a driven run writes stands on a thread's latest checkpoint already."""
-        return await arun(reading.has_input_of(self._documents, _place(config), run_id))
+    async def ahas_input_of(self, run_id: str, head: CheckpointTuple | None) -> bool:
+        """Tell whether what a `Command` of a driven run writes stands on a checkpoint already."""
+        return head is not None and await arun(reading.has_input_of(self._documents, *_address(head), run_id))
 
-    async def ahas_begun(self, run_id: str, config: RunnableConfig) -> bool:
-        """Tell whether a thread stands where a driven run has brought it, but for a person's own changes."""
-        return await arun(reading.has_begun(self._documents, _place(config), run_id))
+    async def ais_made_by(self, run_id: str, head: CheckpointTuple | None) -> bool:
+        """Tell whether a driven run has made a checkpoint, or the one on which a person has put changes."""
+        return head is not None and await arun(reading.is_made_by(self._documents, *_address(head), run_id))
 
-    def began_after(self, config: RunnableConfig) -> int | None:
-        """Return the step at which a driven run's call has begun; None when earlier deliveries have made no checkpoint.
+    def made_before(self, head: CheckpointTuple | None, config: RunnableConfig) -> int:
+        """Return how many checkpoints a driven run's call has made up to this one, in earlier deliveries.
 
-        In a namespace of a subgraph, that of the superstep around it: in the next one its limits begin anew.
+        In a namespace of a subgraph, those in the superstep around it: in the next one its limits begin anew.
+
+        Args:
+            head: the last checkpoint that counts, of the thread and namespace where it was read.
+            config: LangGraph's for the call.
         """
-        return run(self._began_after(config))
+        return run(self._made_before(head, config))
 
-    async def abegan_after(self, config: RunnableConfig) -> int | None:
-        """Return the step at which a call has begun, as `began_after` does."""
-        return await arun(self._began_after(config))
+    async def amade_before(self, head: CheckpointTuple | None, config: RunnableConfig) -> int:
+        """Return how many checkpoints a call has made, as `made_before` does."""
+        return await arun(self._made_before(head, config))
 
     def driven_from(self, thread_id: str, namespace: str, *, step: int) -> str:
         """Return the checkpoint after which a driven run's superstep of this number runs here; empty when not known."""
@@ -348,18 +352,22 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
             self._documents, _place(config), checkpoint_id, task_id, task_path, writes, run_id=run_id
         )
 
-    def _began_after(self, config: RunnableConfig) -> Steps[int | None]:
+    def _made_before(self, head: CheckpointTuple | None, config: RunnableConfig) -> Steps[int]:
         call = config.get("metadata", {}).get(CALL_METADATA)
-        if not call:
-            return None
+        if not call or head is None:
+            return 0
         around: Mapping[str, str] = config.get("configurable", {}).get(_CHECKPOINTS_AROUND, {})
-        return (yield from reading.began_after(self._documents, _place(config), call, around))
+        return (yield from reading.made_before(self._documents, *_address(head), call, around))
 
     def _places(self, search: Search) -> Steps[Sequence[Place]]:
         if search.namespace is not None:
             return [Place(thread_id=search.thread_id, namespace=search.namespace)]
         spaces = yield from self._documents.read_namespaces(search.thread_id)
         return [Place(thread_id=search.thread_id, namespace=space) for space in spaces]
+
+
+def _address(head: CheckpointTuple) -> tuple[Place, str]:
+    return _place(head.config), head.checkpoint["id"]
 
 
 def _place(config: RunnableConfig) -> Place:

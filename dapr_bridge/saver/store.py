@@ -93,6 +93,14 @@ class _Item:
         return common_v1.StateItem(key=self.key, value=self.data or b"", etag=etag, options=options)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAhead:
+    """A document that was sent for, or was found: the one, or that there is none."""
+
+    call: Awaited | None = None
+    found: Mapping[str, Document] = field(default_factory=dict[str, Document])
+
+
 @dataclass
 class StateStore:
     """One Dapr state store over one sidecar.
@@ -154,12 +162,15 @@ class StateStore:
             self._is_whole = kinds.get(self.name) in _WHOLE_TRANSACTIONS
         return self._is_whole
 
-    def start_read(self, key: str) -> Awaited:
+    def start_read(self, key: str) -> ReadAhead:
         """Send for one document without waiting; `finish_read` takes the answer."""
-        return self._calls.start(self._stub.GetBulkState, self._bulk_request([key]))
+        return ReadAhead(call=self._calls.start(self._stub.GetBulkState, self._bulk_request([key])))
 
-    def finish_read(self, key: str, call: Awaited) -> Steps[dict[str, Document]]:
+    def finish_read(self, key: str, ahead: ReadAhead) -> Steps[Mapping[str, Document]]:
         """Take the answer of `start_read`, asking again when there is none to be had from it."""
+        call = ahead.call
+        if call is None:
+            return ahead.found
         yield call
         if call.exception() is None:
             found = _found(call.result().items)

@@ -59,10 +59,10 @@ def _put_with(put: _Put, writes: tasks.TasksSave) -> Steps[bool]:
     documents, head_key = put.documents, put.place.head_key
     with documents.memory.locks.hold(head_key) as turn:
         yield turn.ready
-        expected = yield from _sent_for(put)
+        expected = yield from _known_head(put)
         try:
             is_done = yield from writes.steps_with(
-                () if expected else put.keys, lambda found: put.decide({**found, **(expected or {})})
+                () if expected is not None else put.keys, lambda found: put.decide({**found, **(expected or {})})
             )
         except StaleWriterError:
             # Which it may be alone, too.
@@ -75,7 +75,7 @@ def _put_alone(put: _Put) -> Steps[None]:
     documents, place = put.documents, put.place
     with documents.memory.locks.hold(place.head_key) as turn:
         yield turn.ready
-        expected = yield from _sent_for(put)
+        expected = yield from _known_head(put)
         try:
             yield from documents.store.update(put.keys, put.decide, expected=expected, at_once=True)
         except StaleWriterError:
@@ -85,15 +85,17 @@ def _put_alone(put: _Put) -> Steps[None]:
         documents.memory.heads.put(place.head_key, documents.store.start_read(place.head_key))
 
 
-def _sent_for(put: _Put) -> Steps[dict[str, Document] | None]:
-    """Return the head that was sent for, if it is of use: it lets a put pass, and never refuses one.
+def _known_head(put: _Put) -> Steps[Mapping[str, Document] | None]:
+    """Return the head that is known, if it is of use: it lets a put pass, and never refuses one.
 
     It may be out of date.
     """
     documents, key = put.documents, put.place.head_key
-    sent_for = documents.memory.heads.take(key)
-    expected = (yield from documents.store.finish_read(key, sent_for)) if sent_for else {}
-    return expected if expected and not put.is_stale(documents.head(expected.get(key))) else None
+    ahead = documents.memory.heads.take(key)
+    if ahead is None:
+        return None
+    expected = yield from documents.store.finish_read(key, ahead)
+    return None if put.is_stale(documents.head(expected.get(key))) else expected
 
 
 def put_payload(documents: Documents, name: str, value: Any) -> Steps[None]:

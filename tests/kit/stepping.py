@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
@@ -36,7 +37,7 @@ class Drive:
     async def begin(self, value: Any, config: RunnableConfig = THREAD) -> Advance:
         """Begin a run, up to its first fan-out."""
         self._config = config
-        return await self.worker().advance(value, config)
+        return await self.worker().advance(value, config, head=await self._head())
 
     async def run(self, task: PlannedTask, plan: Advance) -> TaskEnd:
         """Run one planned task."""
@@ -47,8 +48,17 @@ class Drive:
     async def go_on(self, plan: Advance, *, paused: Sequence[str] = (), stopped: Sequence[str] = ()) -> Advance:
         """Go on when the planned tasks are done."""
         return await self.worker().advance(
-            None, self._config, last_step=plan.last_step, paused=paused, stopped=stopped, is_new=False
+            None,
+            self._config,
+            head=await self._head(),
+            last_step=plan.last_step,
+            paused=paused,
+            stopped=stopped,
+            is_new=False,
         )
+
+    async def _head(self) -> CheckpointTuple | None:
+        return await cast("InMemorySaver", self.graph.checkpointer).aget_tuple(self._config)
 
     async def invoke(self, value: Any, config: RunnableConfig = THREAD) -> Any:
         """Run to the end or a question; returns LangGraph's output."""

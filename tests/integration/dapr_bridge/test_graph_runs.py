@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphDrained, GraphRecursionError
 from langgraph.graph import START, StateGraph
@@ -26,6 +27,7 @@ from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge._payloads import encode_inline
 from dapr_bridge._redelivery import name_of_call
 from dapr_bridge._wire import RunOutcome, RunRequest
+from dapr_bridge.errors import StaleWriterError
 from dapr_bridge.testing import Sidecar
 from tests.kit.stores import ALL_STORES, SQLITE
 
@@ -387,14 +389,17 @@ async def test_a_recursion_limit_holds_though_another_worker_goes_on_meanwhile(
     with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
         rig = Rig(saver, unit, built=endless_but_for_a_kill([]), thread_id="limited-in-a-race")
         await rig.cut_off("run", "call", {"words": []}, up_to=2, config=limit)
-        look = saver.abegan_after
+        look = saver.amade_before
 
-        async def look_while_another_goes_on(config: RunnableConfig) -> int | None:
-            found = await look(config)
+        async def look_while_another_goes_on(head: CheckpointTuple | None, config: RunnableConfig) -> int:
+            made = await look(head, config)
             await rig.cut_off("run", "call", None, up_to=3, config=limit)
-            return found
+            return made
 
-        monkeypatch.setattr(saver, "abegan_after", look_while_another_goes_on)
+        with monkeypatch.context() as patched:
+            patched.setattr(saver, "amade_before", look_while_another_goes_on)
+            with pytest.raises(StaleWriterError):
+                await rig.deliver("run", {"words": []}, call_id="call", config=limit)
         ended = await rig.deliver("run", {"words": []}, call_id="call", config=limit)
         state = await rig.graph.aget_state(rig.config("run"))
 

@@ -128,15 +128,17 @@ class Workflow:
                         task, config, checkpoint_id=plan.checkpoint_id, last_step=plan.last_step
                     )
                 )
-            plan = await self._deliver(
-                lambda plan=plan: self._worker().advance(None, config, last_step=plan.last_step, is_new=False)
-            )
+            plan = await self._deliver(lambda plan=plan: self._go_on(config, plan))
         return plan.output
 
     async def _begin(self, run_id: str, value: Any, config: RunnableConfig) -> Advance:
         head = await self.saver.aget_tuple(config)
         is_begun = head is not None and dict(head.metadata).get(MARK) == run_id
-        return await self._worker().advance(None if is_begun else value, config, is_new=not is_begun)
+        return await self._worker().advance(None if is_begun else value, config, head=head, is_new=not is_begun)
+
+    async def _go_on(self, config: RunnableConfig, plan: Advance) -> Advance:
+        head = await self.saver.aget_tuple(config)
+        return await self._worker().advance(None, config, head=head, last_step=plan.last_step, is_new=False)
 
     def _worker(self) -> Stepper:
         return Stepper(self.graph, fans_out=True)
