@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, Protocol, Self, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -46,6 +47,14 @@ class NestedReads(Protocol):
         ...
 
 
+@dataclass
+class _Last:
+    """What was saved last of the root graph."""
+
+    put: CheckpointTuple | None = None
+    written_on: str = ""
+
+
 class SaverView(BaseCheckpointSaver[Any]):
     """Passes everything on to a saver; what concerns the root graph goes through the methods at the end.
 
@@ -59,7 +68,7 @@ class SaverView(BaseCheckpointSaver[Any]):
         self._inner, self._nested = inner, nested
         # Shared with the copies of this view that LangGraph makes.
         self._in_hand: list[CheckpointTuple | None] = []
-        self._put_last: list[CheckpointTuple] = []
+        self._last = _Last()
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Self:
         """Return the same view of a saver that may build more types; LangGraph asks for it with a graph's own."""
@@ -99,7 +108,8 @@ class SaverView(BaseCheckpointSaver[Any]):
 
     def hand_out_last(self) -> None:
         """Do so with the checkpoint that was put here last, if nothing was written on it since."""
-        self._in_hand[:] = self._put_last
+        put = self._last.put
+        self._in_hand[:] = [put] if put and put.checkpoint["id"] != self._last.written_on else []
 
     def take_back(self) -> None:
         """Hand out no more what nobody has read."""
@@ -131,6 +141,7 @@ class SaverView(BaseCheckpointSaver[Any]):
         """Save a checkpoint."""
         if _is_root(config) and self.swallows_checkpoints:
             return _addressed(config, checkpoint)
+        self._note_put(config, checkpoint, metadata)
         return self._inner.put(config, checkpoint, metadata, new_versions)
 
     async def aput(
@@ -141,32 +152,32 @@ class SaverView(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Save a checkpoint."""
-        if not _is_root(config):
-            return await self._inner.aput(config, checkpoint, metadata, new_versions)
-        if self.swallows_checkpoints:
+        if _is_root(config) and self.swallows_checkpoints:
             return _addressed(config, checkpoint)
-        # While it is on its way, the tasks that follow may write on it.
-        self._put_last[:] = [CheckpointTuple(_addressed(config, checkpoint), checkpoint, metadata, None, [])]
+        self._note_put(config, checkpoint, metadata)
         return await self._inner.aput(config, checkpoint, metadata, new_versions)
 
     def put_writes(self, config: RunnableConfig, writes: Writes, task_id: str, task_path: str = "") -> None:
         """Save what a task wrote."""
         kept, owner = self.kept(writes, task_id) if _is_root(config) else (writes, task_id)
         if kept:
+            self._note_writes(config)
             self._inner.put_writes(config, kept, owner, task_path)
 
     async def aput_writes(self, config: RunnableConfig, writes: Writes, task_id: str, task_path: str = "") -> None:
         """Save what a task wrote."""
         kept, owner = self.kept(writes, task_id) if _is_root(config) else (writes, task_id)
         if kept:
-            self._forget_last(config)
+            self._note_writes(config)
             await self._inner.aput_writes(config, kept, owner, task_path)
 
-    def _forget_last(self, config: RunnableConfig) -> None:
-        """Forget a checkpoint on which something is written."""
-        written_on = config.get("configurable", {}).get("checkpoint_id")
-        if _is_root(config) and any(each.checkpoint["id"] == written_on for each in self._put_last):
-            self._put_last.clear()
+    def _note_put(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata) -> None:
+        if _is_root(config):
+            self._last.put = CheckpointTuple(_addressed(config, checkpoint), checkpoint, metadata, None, [])
+
+    def _note_writes(self, config: RunnableConfig) -> None:
+        if _is_root(config):
+            self._last.written_on = config.get("configurable", {})["checkpoint_id"]
 
     # ----- what a view changes ------------------------------------------------------------------------------------
 

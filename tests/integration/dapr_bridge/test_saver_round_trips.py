@@ -13,7 +13,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.graph import END, START, StateGraph
 
-from dapr_bridge import DaprSaver
+from dapr_bridge import DaprSaver, Unit
+from dapr_bridge._graph_runs import GraphRuns
+from dapr_bridge._payloads import encode_inline
+from dapr_bridge._wire import RunOutcome, RunRequest
 from dapr_bridge.testing import Sidecar
 from tests.kit.sidecar_calls import CallCounter
 from tests.kit.stores import ALL_STORES, REDIS
@@ -90,6 +93,24 @@ def test_a_new_thread_begins_with_one_write_where_a_transaction_is_whole(saver: 
 
     # The list of its namespaces, and its head, are created.
     assert begun[CREATE] - gone_on[CREATE] == (2 if saver.store.name == REDIS else 0)
+    # LangGraph's own, with which the first put knows the head, and one of the head after each put, for the next.
+    assert begun[READ] == gone_on[READ] == 1 + 3
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+def test_a_driven_run_asks_its_store_no_more_often_than_langgraph_does(
+    unit: Unit, saver: DaprSaver, measure: Measure
+) -> None:
+    def drive(thread_id: str) -> RunOutcome:
+        runs = GraphRuns(graph=chain(saver, 3), saver=saver, unit=unit)
+        given = encode_inline({"count": 0, "kept": "x"}, saver.serde, what="the input")
+        request = RunRequest(graph="chain", thread_id=thread_id, run_id="", asked_at="", input=given, config={})
+        return asyncio.run(runs.advance(request, f"run-on-{thread_id}", 1, call_id="call"))
+
+    alone = measure(run_of(saver, f"alone-{unit}-{saver.store.name}", steps=3))
+    driven = measure(lambda: drive(f"driven-{unit}-{saver.store.name}"))
+
+    assert driven <= alone
 
 
 def test_a_superstep_writes_what_has_changed_whatever_else_there_is(
