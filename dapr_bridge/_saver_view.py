@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, cast
@@ -15,6 +16,9 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
 )
+from langgraph.errors import GraphBubbleUp
+
+from dapr_bridge.errors import StateStoreError
 
 Writes = Sequence[tuple[str, Any]]
 
@@ -45,6 +49,22 @@ class NestedReads(Protocol):
     async def aread(self, saver: BaseCheckpointSaver[Any], config: RunnableConfig) -> CheckpointTuple | None:
         """Read one."""
         ...
+
+
+class SubgraphNotSavedError(StateStoreError, GraphBubbleUp):
+    """The state store gives a subgraph no checkpoint, or takes none.
+
+    That is no fault of the node in which the subgraph runs: LangGraph neither tries the node again, nor calls its error
+    handler, nor saves this as what the node has come to.
+    """
+
+
+@contextmanager
+def _ending_the_attempt() -> Generator[None]:
+    try:
+        yield
+    except StateStoreError as error:
+        raise SubgraphNotSavedError(str(error)) from error
 
 
 @dataclass
@@ -88,19 +108,22 @@ class SaverView(BaseCheckpointSaver[Any]):
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return a checkpoint."""
-        if self._nested and not _is_root(config):
-            return self._nested.read(self._inner, config)
-        found = self._inner.get_tuple(config)
-        return self.shown(found) if found and _is_root(config) else found
+        if _is_root(config):
+            found = self._inner.get_tuple(config)
+            return self.shown(found) if found else None
+        with _ending_the_attempt():
+            return self._nested.read(self._inner, config) if self._nested else self._inner.get_tuple(config)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return a checkpoint."""
         if self._in_hand and _is_latest_of_root(config):
             return self._in_hand.pop()
-        if self._nested and not _is_root(config):
-            return await self._nested.aread(self._inner, config)
-        found = await self._inner.aget_tuple(config)
-        return self.shown(found) if found and _is_root(config) else found
+        if _is_root(config):
+            found = await self._inner.aget_tuple(config)
+            return self.shown(found) if found else None
+        with _ending_the_attempt():
+            read = self._nested.aread(self._inner, config) if self._nested else self._inner.aget_tuple(config)
+            return await read
 
     def hand_out(self, found: CheckpointTuple | None) -> None:
         """Answer the next asynchronous read of the latest checkpoint with what was read here just before."""
@@ -139,7 +162,10 @@ class SaverView(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Save a checkpoint."""
-        if _is_root(config) and self.swallows_checkpoints:
+        if not _is_root(config):
+            with _ending_the_attempt():
+                return self._inner.put(config, checkpoint, metadata, new_versions)
+        if self.swallows_checkpoints:
             return _addressed(config, checkpoint)
         self._note_put(config, checkpoint, metadata)
         return self._inner.put(config, checkpoint, metadata, new_versions)
@@ -152,7 +178,10 @@ class SaverView(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Save a checkpoint."""
-        if _is_root(config) and self.swallows_checkpoints:
+        if not _is_root(config):
+            with _ending_the_attempt():
+                return await self._inner.aput(config, checkpoint, metadata, new_versions)
+        if self.swallows_checkpoints:
             return _addressed(config, checkpoint)
         self._note_put(config, checkpoint, metadata)
         return await self._inner.aput(config, checkpoint, metadata, new_versions)
@@ -172,8 +201,7 @@ class SaverView(BaseCheckpointSaver[Any]):
             await self._inner.aput_writes(config, kept, owner, task_path)
 
     def _note_put(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata) -> None:
-        if _is_root(config):
-            self._last.put = CheckpointTuple(_addressed(config, checkpoint), checkpoint, metadata, None, [])
+        self._last.put = CheckpointTuple(_addressed(config, checkpoint), checkpoint, metadata, None, [])
 
     def _note_writes(self, config: RunnableConfig) -> None:
         if _is_root(config):

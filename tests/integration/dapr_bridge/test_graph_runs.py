@@ -27,7 +27,7 @@ from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge._payloads import encode_inline
 from dapr_bridge._redelivery import name_of_call
 from dapr_bridge._wire import RunOutcome, RunRequest
-from dapr_bridge.errors import StaleWriterError
+from dapr_bridge.errors import StaleWriterError, StateStoreError, StateStoreUnavailableError
 from dapr_bridge.testing import Sidecar
 from tests.kit.stores import ALL_STORES, SQLITE
 
@@ -406,6 +406,41 @@ async def test_a_recursion_limit_holds_though_another_worker_goes_on_meanwhile(
     assert ended.failure
     assert ended.failure.error_type == "GraphRecursionError"
     assert len(state.values["words"]) == len((await native.aget_state(thread)).values["words"])
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+async def test_a_store_that_was_away_for_too_long_is_no_fault_of_the_node_whose_subgraph_it_did_not_take(
+    unit: Unit, stores_sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, put = Counter[str](), DaprSaver.aput
+
+    async def work(_: State) -> State:
+        runs["work"] += 1
+        return {"words": ["done"]}
+
+    async def comfort(_: State) -> State:
+        runs["comfort"] += 1
+        return {"words": ["comforted"]}
+
+    async def put_but_once(saver: DaprSaver, config: RunnableConfig, *others: Any) -> RunnableConfig:
+        if runs["work"] and not runs["refused"] and config.get("configurable", {}).get("checkpoint_ns"):
+            runs["refused"] += 1
+            raise StateStoreUnavailableError("the sidecar did not answer")
+        return await put(saver, config, *others)
+
+    inner = StateGraph(State).add_node("work", work).add_edge(START, "work").compile()
+    outer = StateGraph(State).add_node("inner", inner, error_handler=comfort).add_edge(START, "inner")
+    monkeypatch.setattr(DaprSaver, "aput", put_but_once)
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=outer.compile(), thread_id="was-away")
+        with pytest.raises(StateStoreError, match="did not answer"):
+            await rig.deliver("run", {"words": []}, call_id="call")
+        before = await rig.graph.aget_state(rig.config("run"))
+        ended = await rig.deliver("run", {"words": []}, call_id="call")
+
+    assert [(task.name, task.error) for task in before.tasks] == [("inner", None)]
+    assert (ended.status, ended.output) == ("finished", {"json": {"words": ["done"]}})
+    assert runs == {"work": 1, "refused": 1}
 
 
 def limited_within() -> Graph:
