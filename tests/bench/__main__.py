@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fans", type=_numbers, default=usual.fans, help="widths of fan-outs, in tasks")
     parser.add_argument("--sizes", type=_numbers, default=usual.ballasts, help="sizes of the state, in bytes")
     parser.add_argument("--replays", type=_numbers, default=usual.replays, help="lengths of histories, in activities")
-    parser.add_argument("--repeats", type=int, default=usual.repeats, help="runs of each, the long ones once")
+    parser.add_argument(
+        "--repeats", type=int, default=usual.repeats, help="runs of each; long ones three, and long plain ones once"
+    )
     parser.add_argument(
         "--longest-plain", type=int, default=usual.longest_plain, help="longest chain of plain activities"
     )
