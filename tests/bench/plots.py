@@ -15,6 +15,8 @@ from matplotlib import pyplot as plt
 # Text stays text, and nothing in the file tells when it was drawn.
 _STYLE: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 9, "axes.grid": True}
 
+_NARROWEST = 5.4
+
 Line = Sequence[tuple[float, float]]
 
 
@@ -23,7 +25,8 @@ def draw(
 ) -> None:
     """Draw one panel beside the other, each with its named lines; on one scale, or each from zero on its own."""
     with mpl.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), sharey=same_y, squeeze=False)
+        width = max(_NARROWEST, 3.6 * len(panels))
+        figure, axes = plt.subplots(1, len(panels), figsize=(width, 3.2), sharey=same_y, squeeze=False)
         # A name has its colour in every panel, also where another is missing.
         names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
         for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
@@ -41,6 +44,7 @@ def draw(
         figure.legend(handles, labels, fontsize=8, loc="lower center", ncols=columns, frameon=False)
         figure.tight_layout(rect=(0, 0.08 * math.ceil(len(labels) / columns), 1, 1))
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="svg", metadata={"Date": None})
+        # Names may be longer than the panels are wide.
+        figure.savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")
         plt.close(figure)
     path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +49,6 @@ def test_the_bridge_is_measured_drawn_and_written_beside_what_stands_on_the_page
     pictures = {each.name for each in (tmp_path / "plots").iterdir()}
     assert pictures == {"chains.svg", "fans.svg", "superstep.svg", "task.svg", "replay.svg"}
     assert all(f"(plots/{name})" in text for name in pictures)
+    for name in pictures:
+        begins = re.findall(r'<text [^>]*\bx="([-\d.]+)"', (tmp_path / "plots" / name).read_text())
+        assert min(map(float, begins)) >= 0, f"{name}: a name is cut off"
