@@ -16,9 +16,8 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
 )
-from langgraph.errors import GraphBubbleUp
 
-from dapr_bridge.errors import StateStoreError
+from dapr_bridge.errors import StateStoreError, SubgraphNotSavedError
 
 Writes = Sequence[tuple[str, Any]]
 
@@ -49,14 +48,6 @@ class NestedReads(Protocol):
     async def aread(self, saver: BaseCheckpointSaver[Any], config: RunnableConfig) -> CheckpointTuple | None:
         """Read one."""
         ...
-
-
-class SubgraphNotSavedError(StateStoreError, GraphBubbleUp):
-    """The state store gives a subgraph no checkpoint, or takes none.
-
-    That is no fault of the node in which the subgraph runs: LangGraph neither tries the node again, nor calls its error
-    handler, nor saves this as what the node has come to.
-    """
 
 
 @contextmanager

@@ -15,6 +15,7 @@ BridgeError
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
 |-- StateStoreError           the state store refused a call, or answered with what nobody wrote
 |   |-- ValueNotFoundError           nothing is saved under a reference
+|   |-- SubgraphNotSavedError        it gave a subgraph no checkpoint, or took none
 |   `-- StateStoreUnavailableError   the sidecar or the store did not answer in time
 `-- LocalDaprError            the local Dapr of `dapr_bridge.testing` did not start or not answer
     `-- RuntimeNotFoundError  no Dapr runtime on this machine
@@ -154,6 +155,14 @@ class ValueNotFoundError(StateStoreError):
 
 class StateStoreUnavailableError(StateStoreError):
     """The sidecar or its state store did not answer within the patience given."""
+
+
+class SubgraphNotSavedError(StateStoreError, GraphBubbleUp):
+    """The state store gave a subgraph no checkpoint, or took none, within the patience given.
+
+    That is no fault of the node in which the subgraph runs: LangGraph neither tries the node again, nor calls its error
+    handler, nor saves this as what the node has come to. The attempt ends, and the next one goes on.
+    """
 
 
 class LocalDaprError(BridgeError):
