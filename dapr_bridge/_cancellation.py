@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -12,11 +13,12 @@ from typing import Any, TypeVar
 from langgraph.runtime import RunControl
 
 from dapr_bridge._draining import heed
-from dapr_bridge._thread_claim import RunCall, has_run
-from dapr_bridge.errors import RunCancelledError, StateStoreError
-from dapr_bridge.saver.effects import arun
+from dapr_bridge._thread_claim import RunCall, is_at_work
+from dapr_bridge.errors import RunCancelledError, StateStoreError, ThreadLostError
+from dapr_bridge.saver.effects import Steps, arun
 from dapr_bridge.saver.keys import awaited_key, cancel_key, claim_key, drain_key
 from dapr_bridge.saver.store import StateStore, Write
+from dapr_bridge.saver.writing import StillOwn
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +26,11 @@ T = TypeVar("T")
 
 # One bulk read for all runs of a worker, and only while there are any.
 _LOOK_SECONDS = 0.25
+
+TRUSTED_SECONDS = 2 * _LOOK_SECONDS
+"""For how long a worker trusts what it has seen of its thread; then it looks before it saves something."""
+
+_NOT_ITS_OWN = "its thread is no longer its own"
 
 
 class CancelMarks:
@@ -75,11 +82,45 @@ class AwaitedEvents:
 
 
 @dataclass(eq=False)
-class _Watched:
+class _Possession:
+    """Whether a call has its thread, as far as this worker knows.
+
+    Attributes:
+        store: where the claims are.
+        call: the call.
+        seen_at: when it was asked for that has been found last, by `time.monotonic`.
+    """
+
+    store: StateStore
     call: RunCall
+    seen_at: float
+
+    def still_own(self) -> Steps[None]:
+        """Look, unless somebody has done so just now.
+
+        Raises:
+            ThreadLostError: the call has its thread no longer, or is to be cancelled.
+        """
+        asked_at = time.monotonic()
+        if asked_at - self.seen_at < TRUSTED_SECONDS:
+            return
+        claim, cancel = claim_key(self.call.thread_id), cancel_key(self.call.run_id)
+        found = yield from self.store.read([claim, cancel])
+        if cancel in found or not is_at_work(found.get(claim), self.call):
+            raise ThreadLostError(f"run {self.call.run_id!r}: {_NOT_ITS_OWN}")
+        self.seen_at = asked_at
+
+
+@dataclass(eq=False)
+class _Watched:
+    possession: _Possession
     task: asyncio.Future[Any]
     control: RunControl
     stopped_because: str = ""
+
+    @property
+    def call(self) -> RunCall:
+        return self.possession.call
 
 
 class RunWatch:
@@ -93,19 +134,35 @@ class RunWatch:
         self._watched: set[_Watched] = set()
         self._looking: asyncio.Task[None] | None = None
 
-    async def guard(self, call: RunCall, control: RunControl, body: Callable[[], Awaitable[T]]) -> T:
+    async def guard(
+        self,
+        call: RunCall,
+        control: RunControl,
+        body: Callable[[StillOwn], Awaitable[T]],
+        *,
+        seen_at: float | None = None,
+    ) -> T:
         """Do a run's work, which obeys its control.
+
+        Args:
+            call: the run's call.
+            control: what is told when the run is to be drained.
+            body: the work; is handed what it has to ask before it saves something.
+            seen_at: when it was asked for, by `time.monotonic`, that the call has its thread; now when not known.
 
         Raises:
             RunCancelledError: it was stopped on the way.
         """
-        task: asyncio.Future[T] = asyncio.ensure_future(body())
-        watched = _Watched(call, task, control)
+        possession = _Possession(self._store, call, time.monotonic() if seen_at is None else seen_at)
+        task: asyncio.Future[T] = asyncio.ensure_future(body(possession.still_own))
+        watched = _Watched(possession, task, control)
         self._watched.add(watched)
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
         try:
             return await task
+        except ThreadLostError as error:
+            raise RunCancelledError(str(error)) from None
         except asyncio.CancelledError:
             if not watched.stopped_because:
                 raise
@@ -125,14 +182,16 @@ class RunWatch:
                 logger.warning("cannot see whether runs are cancelled or drained: %s", error)
 
     async def _tell_some(self, watched: list[_Watched]) -> None:
-        keys = [key for each in watched for key in _keys(each.call)]
+        keys, asked_at = [key for each in watched for key in _keys(each.call)], time.monotonic()
         found = await arun(self._store.read(list(dict.fromkeys(keys))))
         for each in watched:
             heed(each.control, each.call.run_id, found)
             if cancel_key(each.call.run_id) in found:
                 self._stop(each, "it was cancelled")
-            elif not has_run(found.get(claim_key(each.call.thread_id)), each.call.run_id):
-                self._stop(each, "its thread is no longer its own")
+            elif not is_at_work(found.get(claim_key(each.call.thread_id)), each.call):
+                self._stop(each, _NOT_ITS_OWN)
+            else:
+                each.possession.seen_at = asked_at
 
     def _stop(self, watched: _Watched, reason: str) -> None:
         if not watched.task.done():

@@ -16,11 +16,11 @@ from dapr_bridge._pending import PendingTasks
 from dapr_bridge._run_values import RunValues
 from dapr_bridge._saver_view import SaverView
 from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, refused
-from dapr_bridge.errors import StaleWriterError, StateStoreError
+from dapr_bridge.errors import StaleWriterError, StateStoreError, ThreadLostError
 
 logger = logging.getLogger(__name__)
 
-NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError)
+NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError, ThreadLostError)
 """What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from langgraph.runtime import RunControl
 
-from dapr_bridge._cancellation import AwaitedEvents, CancelMarks, RunWatch
+from dapr_bridge._cancellation import TRUSTED_SECONDS, AwaitedEvents, CancelMarks, RunWatch
 from dapr_bridge._draining import DrainMarks
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH
 from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, Other, RunCall, ThreadClaims, Verdict
 from dapr_bridge._wire import ONE_RUN, IfBusy, RunOutcome, refused
 from dapr_bridge.errors import RunCancelledError
 from dapr_bridge.saver.store import StateStore
+from dapr_bridge.saver.writing import StillOwn
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
@@ -63,6 +65,10 @@ class RunTurns:
         """
         control = control or RunControl()
         verdict = await self._claim(call, control, if_busy=if_busy)
+        if isinstance(verdict, Cancelled) and verdict.is_held:
+            # A worker that was taken for dead may be at work. Before it saves anything after this, it looks.
+            await asyncio.sleep(TRUSTED_SECONDS)
+            verdict = await self._claim(call, control, if_busy=if_busy)
         match verdict:
             case Ended(outcome=outcome, goes_on=goes_on):
                 if not goes_on:
@@ -95,7 +101,7 @@ class RunTurns:
         return is_cancelled
 
     async def watch(
-        self, call: RunCall, control: RunControl, work: Callable[[], Awaitable[T]], *, may_stop: bool = False
+        self, call: RunCall, control: RunControl, work: Callable[[StillOwn], Awaitable[T]], *, may_stop: bool = False
     ) -> T | None:
         """Do a part of a run whose turn it is; returns None when the run was stopped meanwhile.
 
@@ -104,7 +110,7 @@ class RunTurns:
         Args:
             call: the run's call.
             control: what the part obeys.
-            work: the part.
+            work: the part; is handed what it has to ask before it saves something.
             may_stop: whether it may stop on its way; it may be delivered when the run was to be drained long ago.
         """
         if may_stop:
@@ -160,7 +166,12 @@ class RunTurns:
         work: Callable[[Claimed], Awaitable[RunOutcome]],
     ) -> RunOutcome:
         try:
-            return await self._watch.guard(call, control, lambda: work(claimed))
+            return await self._watch.guard(
+                call,
+                control,
+                lambda still_own: work(replace(claimed, still_own=still_own)),
+                seen_at=claimed.asked_at,
+            )
         except RunCancelledError:
             verdict = await self._claims.claim(call)
             match verdict:

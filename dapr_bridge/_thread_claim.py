@@ -7,6 +7,7 @@ or in the hands of the next run, answers as it did before.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +20,7 @@ from dapr_bridge.saver.cache import Expectations
 from dapr_bridge.saver.effects import Steps, arun
 from dapr_bridge.saver.keys import cancel_key, claim_key, drain_key
 from dapr_bridge.saver.store import ABSENT, Document, ReadAhead, StateStore, Write
+from dapr_bridge.saver.writing import StillOwn
 
 _MOST_ENDED = 4
 _RUN, _INPUT = "of_run", "of_input"
@@ -66,6 +68,8 @@ class Claimed:
         left_in: trace of the run that has left the thread unfinished, if the last one did.
         tried_in: trace of the attempt before this one.
         follows_own: whether the last end on the thread is that of an earlier call of the same run, and no cancellation.
+        asked_at: when the claim was asked for, by `time.monotonic`.
+        still_own: refuses what is to be saved when the thread is the call's own no longer.
     """
 
     attempt: int
@@ -75,6 +79,8 @@ class Claimed:
     left_in: str = ""
     tried_in: str = ""
     follows_own: bool = False
+    asked_at: float = field(default_factory=time.monotonic, compare=False)
+    still_own: StillOwn | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +106,9 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class Cancelled:
-    """Somebody wishes that the run be cancelled."""
+    """Somebody wishes that the run be cancelled; `is_held` if it has its thread, so that a worker may be at it."""
+
+    is_held: bool = field(default=False, compare=False)
 
 
 Verdict = Claimed | Busy | Other | Ended | Cancelled
@@ -153,9 +161,12 @@ class _Claim:
         )
 
     def ended_by(self, call: RunCall, outcome: RunOutcome | None) -> _Claim:
+        if self.end_of(call) is not None:
+            # Another delivery was faster; a later call of the run may have the thread by now.
+            return self
         is_own = self.run_id == call.run_id
         free = replace(self, run_id="", instance_id="", attempt=0, given="", trace="") if is_own else self
-        if outcome is None or call.call_id in self.ended:
+        if outcome is None:
             return free
         # A refused call has brought nothing into its run.
         given = self.given if is_own and outcome.status != "refused" else ""
@@ -310,9 +321,10 @@ class Holding:
         return cls(run_id=claim.run_id, instance_id=claim.instance_id, last_status=let_in[-1] if let_in else "")
 
 
-def has_run(document: Document | None, run_id: str) -> bool:
-    """Whether a claim's document says that the run has the thread."""
-    return _Claim.from_document(document).run_id == run_id
+def is_at_work(document: Document | None, call: RunCall) -> bool:
+    """Whether a claim's document says that a call goes on: its run has the thread, and no delivery has ended it."""
+    claim = _Claim.from_document(document)
+    return claim.run_id == call.run_id and claim.end_of(call) is None
 
 
 def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Verdict:
@@ -320,7 +332,7 @@ def _judge(claim: _Claim, call: RunCall, *, dead: str, is_cancelled: bool) -> Ve
     if end is not None:
         return Ended(outcome=end, goes_on=claim.run_id == call.run_id)
     if is_cancelled:
-        return Cancelled()
+        return Cancelled(is_held=claim.run_id == call.run_id)
     is_other = call.brings_other_than(claim.input_of(call.run_id))
     if is_other and claim.run_id == call.run_id:
         return Other()

@@ -11,6 +11,7 @@ BridgeError
 |-- ThreadBusyError           another run of the thread is going on
 |-- LeaseHeldError            another holds a lease, and did not let go in the time given
 |-- StaleWriterError          a driven run wrote to a thread that has gone on without it
+|-- ThreadLostError           a driven run wrote when its thread was no longer its own
 |-- ValueNotKeptError         a value cannot come back equal from the store
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
 |-- StateStoreError           the state store refused a call, or answered with what nobody wrote
@@ -135,6 +136,14 @@ class StaleWriterError(BridgeError, GraphBubbleUp):
         self.namespace = namespace
         self.parent = parent
         self.latest = latest or None
+
+
+class ThreadLostError(BridgeError, GraphBubbleUp):
+    """A driven run was to save something when its call had ended elsewhere, or its thread was another run's.
+
+    Its worker was stopped or cut off for a while, and taken for dead. LangGraph ends the attempt, as with
+    `StaleWriterError`; nothing is saved.
+    """
 
 
 class ValueNotKeptError(BridgeError):

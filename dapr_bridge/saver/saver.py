@@ -72,6 +72,7 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         self.store = StateStore(store, address=address, patience=patience or Patience())
         self._memory = Memory(cache_bytes)
         self._is_fenced = False
+        self._still_own: writing.StillOwn | None = None
         self._glimpse = ALL
 
     def fenced(self) -> Self:
@@ -83,6 +84,16 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         """
         view = copy.copy(self)
         view._is_fenced = True
+        return view
+
+    def guarded(self, still_own: writing.StillOwn) -> Self:
+        """Return a view of this saver that looks whether a run has its thread still, before it saves something of it.
+
+        Args:
+            still_own: the look; raises what refuses a save.
+        """
+        view = copy.copy(self)
+        view._still_own = still_own
         return view
 
     def glimpsing(self, *, hides: Callable[[str], bool], without: Collection[str]) -> Self:
@@ -330,6 +341,8 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> Steps[RunnableConfig]:
+        if self._still_own:
+            yield from self._still_own()
         place = _place(config)
         kept = get_checkpoint_metadata(config, metadata)
         # LangGraph begins the first superstep while the checkpoint before it is on its way.
@@ -346,6 +359,8 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
     def _put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Steps[None]:
+        if self._still_own:
+            yield from self._still_own()
         checkpoint_id = config.get("configurable", {})["checkpoint_id"]
         run_id = config.get("metadata", {}).get(RUN_METADATA) if task_id == INPUT_TASK else None
         yield from tasks.put_writes(

@@ -276,6 +276,42 @@ async def test_a_later_call_of_a_run_is_told_where_the_earlier_one_has_ended(sav
     assert await claims.claim(second) == Claimed(attempt=1, stood_at=ENDS)
 
 
+async def test_a_worker_stops_when_its_call_has_ended_elsewhere_though_its_run_has_the_thread_again(
+    saver: DaprSaver,
+) -> None:
+    claims, turns, asked = ThreadClaims(saver.store, is_live), RunTurns(saver.store, is_live), "asked"
+    first, answered = (call("r", thread="again elsewhere", call_id=each) for each in ("asks", "is answered"))
+    is_at_work = asyncio.Event()
+
+    async def work(_: Claimed) -> RunOutcome:
+        is_at_work.set()
+        await asyncio.Event().wait()
+        return FINISHED
+
+    working = asyncio.create_task(turns.take(first, work))
+    await is_at_work.wait()
+    await claims.release(first, RunOutcome(status="interrupted", checkpoint_id=asked))
+    await claims.claim(answered)
+
+    assert await asyncio.wait_for(working, 30) == RunOutcome(status="interrupted", checkpoint_id=asked)
+    assert await claims.claim(call("other", thread="again elsewhere")) == Busy(run_id="r")
+
+
+@pytest.mark.parametrize("outcome", [None, FINISHED], ids=["fails", "ends"])
+async def test_a_call_that_another_delivery_has_ended_leaves_a_later_one_its_thread(
+    saver: DaprSaver, outcome: RunOutcome | None
+) -> None:
+    claims, thread = ThreadClaims(saver.store, is_live), f"left to the later {outcome and outcome.status}"
+    first, later = (call("r", thread=thread, call_id=each) for each in ("first", "later"))
+    await claims.claim(first)
+    await claims.release(first, RunOutcome(status="interrupted"))
+    await claims.claim(later)
+
+    await claims.release(first, outcome)
+
+    assert await claims.claim(call("other", thread=thread)) == Busy(run_id="r")
+
+
 @pytest.mark.parametrize("goes_on", [False, True], ids=["as its run stands still", "while its run goes on"])
 async def test_a_call_delivered_after_its_end_takes_back_the_wish_that_its_run_be_drained_unless_that_goes_on(
     saver: DaprSaver, *, goes_on: bool

@@ -22,7 +22,7 @@ from langgraph.types import Send
 from dapr_bridge import DaprSaver, StaleWriterError, Unit
 from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork, LeaseLostError
-from dapr_bridge._cancellation import RunWatch
+from dapr_bridge._cancellation import CancelMarks, RunWatch
 from dapr_bridge._draining import DrainMarks
 from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._graph_shape import GraphShape, fingerprint
@@ -33,6 +33,7 @@ from dapr_bridge.saver.effects import arun
 from dapr_bridge.saver.keys import lease_key
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.testing import Sidecar
+from tests.kit.saved import all_saved
 from tests.kit.spans import recorded
 from tests.kit.stores import ALL_STORES, SQLITE
 
@@ -152,8 +153,10 @@ def chain(nodes: Nodes) -> Any:
     return graph.add_edge(START, "before").add_edge("before", "slow").add_edge("slow", "after").compile()
 
 
-def fan(nodes: Nodes) -> Any:
-    graph = StateGraph(State).add_node("slow", nodes.named("slow")).add_node("other", nodes.named("other"))
+def fan(nodes: Nodes, *, is_nested: bool = False) -> Any:
+    inside = StateGraph(State).add_node("slow", nodes.named("slow")).add_edge(START, "slow").compile()
+    graph = StateGraph(State).add_node("slow", inside if is_nested else nodes.named("slow"))
+    graph.add_node("other", nodes.named("other"))
     return graph.add_conditional_edges(
         START, lambda _: [Send("slow", {}), Send("other", {})], ["slow", "other"]
     ).compile()
@@ -169,8 +172,8 @@ def unwatched(worker: Worker) -> GraphActivities:
 class Unwatched:
     """Lets all work go on."""
 
-    async def guard(self, _: object, __: object, body: Callable[[], Awaitable[Any]]) -> Any:
-        return await body()
+    async def guard(self, _: object, __: object, body: Callable[[Any], Awaitable[Any]], **___: object) -> Any:
+        return await body(lambda: iter(()))
 
 
 def delivery(request: RunRequest, number: int = 1) -> WorkflowActivityContext:
@@ -276,6 +279,75 @@ async def test_a_worker_that_wakes_up_when_its_end_is_forgotten_does_not_begin_a
 
     assert RunOutcome.from_json(await overtaken).status == "cancelled"
     assert await history(two.first, request) == told
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Awaitable[None]]:
+    """Waits for as long as a worker is stopped: the first thing that it does then is not to look at its threads."""
+    monkeypatch.setattr("dapr_bridge._cancellation._LOOK_SECONDS", LONG.total_seconds())
+    return lambda: asyncio.sleep(0.6)
+
+
+@pytest.mark.parametrize("store", ALL_STORES)
+async def test_a_worker_that_wakes_up_where_its_run_has_ended_saves_nothing(
+    start: Start, store: str, stopped: Callable[[], Awaitable[None]]
+) -> None:
+    two = await start(store)
+    request = two.request()
+
+    late = asyncio.create_task(two.first.activities.advance()(delivery(request), request.to_json()))
+    await two.nodes.is_within.wait()
+    await CancelMarks(two.second.saver.store).put(f"{request.thread_id}::1")
+    ended = await two.second.activities.advance()(delivery(request), request.to_json())
+    told = await all_saved(two.second.saver, request.thread_id)
+    await stopped()
+    two.nodes.may_go_on.set()
+
+    assert await late == ended
+    assert RunOutcome.from_json(ended).status == "cancelled"
+    assert await all_saved(two.first.saver, request.thread_id) == told
+    assert two.nodes.runs == {"before": 1, "slow": 1}
+
+
+async def test_a_run_that_is_cancelled_for_another_worker_is_not_over_before_that_one_saves_nothing_more(
+    start: Start,
+) -> None:
+    two = await start()
+    request = two.request()
+
+    given_up = asyncio.create_task(two.first.activities.advance()(delivery(request), request.to_json()))
+    await two.nodes.is_within.wait()
+    await CancelMarks(two.second.saver.store).put(f"{request.thread_id}::1")
+    ended = await two.second.activities.advance()(delivery(request), request.to_json())
+    told = await all_saved(two.second.saver, request.thread_id)
+    two.nodes.may_go_on.set()
+
+    assert await given_up == ended
+    assert await all_saved(two.first.saver, request.thread_id) == told
+
+
+@pytest.mark.parametrize("kind", ["a node", "a node of a subgraph"])
+async def test_a_task_of_a_worker_that_wakes_up_when_its_run_has_ended_saves_nothing(
+    start: Start, kind: str, stopped: Callable[[], Awaitable[None]]
+) -> None:
+    two = await start(unit="task")
+    request, store = two.request(), two.second.saver.store
+    first = worker_of(two.first.saver, fan(two.nodes, is_nested=kind != "a node"), unit="task")
+    plan = RunOutcome.from_json(await first.activities.advance()(delivery(request), request.to_json()))
+    order = order_of(request, plan, "slow")
+
+    late = asyncio.create_task(first.activities.run_node()(delivery(request, 2), order.to_json()))
+    await two.nodes.is_within.wait()
+    await CancelMarks(store).put(plan.run_id)
+    going_on = replace(request, run_id=plan.run_id)
+    ended = await two.second.activities.advance()(delivery(request, 3), going_on.to_json())
+    assert ended["status"] == "cancelled"
+    told = await all_saved(two.second.saver, request.thread_id)
+    await stopped()
+    two.nodes.may_go_on.set()
+
+    assert (await late)["status"] == "cancelled"
+    assert await all_saved(two.first.saver, request.thread_id) == told
 
 
 async def test_a_task_that_is_delivered_late_stops_where_its_run_was_to_be_drained(start: Start) -> None:
