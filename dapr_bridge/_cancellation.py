@@ -30,6 +30,9 @@ _LOOK_SECONDS = 0.25
 TRUSTED_SECONDS = 2 * _LOOK_SECONDS
 """For how long a worker trusts what it has seen of its thread; then it looks before it saves something."""
 
+# What a stopped run's nodes clean up, and what is on its way to the store, is waited for, and no longer.
+_CLEANING_UP_SECONDS = 5.0
+
 _NOT_ITS_OWN = "its thread is no longer its own"
 
 
@@ -89,11 +92,13 @@ class _Possession:
         store: where the claims are.
         call: the call.
         seen_at: when it was asked for that has been found last, by `time.monotonic`.
+        is_over: whether the attempt has ended, and lets go of the thread.
     """
 
     store: StateStore
     call: RunCall
     seen_at: float
+    is_over: bool = False
 
     def still_own(self) -> Steps[None]:
         """Look, unless somebody has done so just now.
@@ -102,6 +107,8 @@ class _Possession:
             ThreadLostError: the call has its thread no longer, or is to be cancelled.
         """
         asked_at = time.monotonic()
+        if self.is_over:
+            raise ThreadLostError(f"run {self.call.run_id!r}: this attempt at it was stopped")
         if asked_at - self.seen_at < TRUSTED_SECONDS:
             return
         claim, cancel = claim_key(self.call.thread_id), cancel_key(self.call.run_id)
@@ -117,6 +124,7 @@ class _Watched:
     task: asyncio.Future[Any]
     control: RunControl
     stopped_because: str = ""
+    stopped_at: float = -_CLEANING_UP_SECONDS
 
     @property
     def call(self) -> RunCall:
@@ -168,6 +176,7 @@ class RunWatch:
                 raise
             raise RunCancelledError(f"run {call.run_id!r}: {watched.stopped_because}") from None
         finally:
+            possession.is_over = True
             self._watched.discard(watched)
             if not self._watched and self._looking:
                 self._looking.cancel()
@@ -194,10 +203,12 @@ class RunWatch:
                 each.possession.seen_at = asked_at
 
     def _stop(self, watched: _Watched, reason: str) -> None:
-        if not watched.task.done():
-            logger.info("run is stopped: %s", reason, extra={"run_id": watched.call.run_id})
-            watched.stopped_because = reason
-            watched.task.cancel()
+        now = time.monotonic()
+        if watched.task.done() or now - watched.stopped_at < _CLEANING_UP_SECONDS:
+            return
+        logger.info("run is stopped: %s", reason, extra={"run_id": watched.call.run_id})
+        watched.stopped_because, watched.stopped_at = reason, now
+        watched.task.cancel()
 
 
 def _keys(call: RunCall) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Steps: I/O-free generators that one driver runs in a thread and another on an event loop.
 
 The saver has a synchronous and an asynchronous face, and its logic is not written twice: a step yields what it waits
-for, a future or a pause, and is sent the future back when it is done.
+for, a future or a pause, and goes on when that is over.
 """
 
 from __future__ import annotations
@@ -34,7 +34,14 @@ class Pause:
     seconds: float
 
 
-Effect = Awaited | Pause
+@dataclass(frozen=True, slots=True)
+class Unbroken:
+    """A call that is waited for to its end, also by who is cancelled meanwhile: nothing of it comes later."""
+
+    call: Awaited
+
+
+Effect = Awaited | Pause | Unbroken
 Steps = Generator[Effect, Any, T]
 
 
@@ -46,7 +53,7 @@ def run(steps: Steps[T]) -> T:
             if isinstance(effect, Pause):
                 time.sleep(effect.seconds)
             else:
-                effect.exception()
+                (effect.call if isinstance(effect, Unbroken) else effect).exception()
     except StopIteration as end:
         return end.value
     finally:
@@ -60,6 +67,8 @@ async def arun(steps: Steps[T]) -> T:
             effect = next(steps)
             if isinstance(effect, Pause):
                 await asyncio.sleep(effect.seconds)
+            elif isinstance(effect, Unbroken):
+                await _until_done(effect.call, is_unbroken=True)
             elif not effect.done():
                 await _until_done(effect)
     except StopIteration as end:
@@ -68,7 +77,7 @@ async def arun(steps: Steps[T]) -> T:
         steps.close()
 
 
-async def _until_done(awaited: Awaited) -> None:
+async def _until_done(awaited: Awaited, *, is_unbroken: bool = False) -> None:
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 
@@ -78,7 +87,16 @@ async def _until_done(awaited: Awaited) -> None:
             loop.call_soon_threadsafe(done.set)
 
     awaited.add_done_callback(wake)
-    await done.wait()
+    cancelled: asyncio.CancelledError | None = None
+    while not done.is_set():
+        try:
+            await done.wait()
+        except asyncio.CancelledError as error:
+            if not is_unbroken:
+                raise
+            cancelled = error
+    if cancelled:
+        raise cancelled
 
 
 class KeyLocks:

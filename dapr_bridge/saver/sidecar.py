@@ -14,7 +14,7 @@ from dapr.conf import settings as dapr_settings
 from dapr.proto.runtime.v1.dapr_pb2_grpc import DaprStub
 
 from dapr_bridge.errors import StateStoreUnavailableError
-from dapr_bridge.saver.effects import Awaited, Pause, Steps
+from dapr_bridge.saver.effects import Awaited, Pause, Steps, Unbroken
 
 logger = logging.getLogger(__name__)
 
@@ -91,13 +91,14 @@ class SidecarCalls:
             self._going_on -= 1
             self._idle.notify_all()
 
-    def call(self, method: Any, request: Any, *, guarded: bool = False) -> Steps[Any]:
+    def call(self, method: Any, request: Any, *, guarded: bool = False, unbroken: bool = False) -> Steps[Any]:
         """Send a request until there is an answer.
 
         Args:
             method: a method of `stub`.
             request: what to send; sending it twice must do no harm.
             guarded: whether a store's refusal may be a failed guard, which asking again does not mend.
+            unbroken: whether who is cancelled meanwhile waits until what is on its way has come to an end.
 
         Raises:
             grpc.RpcError: the answer is an error that does not pass.
@@ -106,7 +107,7 @@ class SidecarCalls:
         while_away, in_trouble = Tries(self.patience.away), Tries(self.patience.trouble)
         while True:
             call = self.start(method, request)
-            yield call
+            yield Unbroken(call) if unbroken else call
             error = call.exception()
             if error is None:
                 return call.result()

@@ -308,7 +308,7 @@ class StateStore:
 
     def _attempt(self, method: Any, request: Any, *, guarded: bool) -> Steps[bool]:
         try:
-            yield from self._calls.call(method, request, guarded=guarded)
+            yield from self._calls.call(method, request, guarded=guarded, unbroken=True)
         except grpc.RpcError as error:
             if not guarded or status_of(error) is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise _refused(self.name, "a write", error) from error

@@ -10,11 +10,15 @@ from typing import Literal
 import pytest
 from langgraph.runtime import RunControl
 
-from dapr_bridge import DaprSaver, StaleWriterError
+from dapr_bridge import DaprSaver, RunCancelledError, StaleWriterError
+from dapr_bridge._cancellation import CancelMarks, RunWatch
 from dapr_bridge._draining import DrainMarks
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import Busy, Claimed, Ended, RunCall, ThreadClaims, Verdict
 from dapr_bridge._wire import RunOutcome
+from dapr_bridge.errors import ThreadLostError
+from dapr_bridge.saver.effects import arun
+from dapr_bridge.saver.writing import StillOwn
 from dapr_bridge.testing import Sidecar
 
 pytestmark = pytest.mark.anyio
@@ -310,6 +314,30 @@ async def test_a_call_that_another_delivery_has_ended_leaves_a_later_one_its_thr
     await claims.release(first, outcome)
 
     assert await claims.claim(call("other", thread=thread)) == Busy(run_id="r")
+
+
+async def test_a_cancelled_run_has_time_to_clean_up_and_saves_nothing_when_it_is_over(saver: DaprSaver) -> None:
+    watch, run = RunWatch(saver.store), call("r", thread="clean")
+    await ThreadClaims(saver.store, is_live).claim(run)
+    kept, has_cleaned_up = list[StillOwn](), asyncio.Event()
+
+    async def body(still_own: StillOwn) -> None:
+        kept.append(still_own)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            # For longer than until the next look.
+            await asyncio.sleep(0.6)
+            has_cleaned_up.set()
+
+    working = asyncio.create_task(watch.guard(run, RunControl(), body))
+    await CancelMarks(saver.store).put("r")
+    with pytest.raises(RunCancelledError, match="it was cancelled"):
+        await working
+
+    assert has_cleaned_up.is_set()
+    with pytest.raises(ThreadLostError, match="this attempt at it was stopped"):
+        await arun(kept[0]())
 
 
 @pytest.mark.parametrize("goes_on", [False, True], ids=["as its run stands still", "while its run goes on"])
