@@ -117,6 +117,9 @@ class EventKeys:
         place.tasks = [(task["name"], task["id"]) for task in event.payload["tasks"]]
         place.told, place.failed = set(), []
         event.key = self._key(event, place.checkpoint_id)
+        if self._attempt > 1 and event.payload.get("metadata", {}).get("source") == "input":
+            # Only a loop that goes on there shows the values before its input is applied.
+            self._forget_earlier(event.namespace, "values")
         self._name_earlier(event.namespace, "values", place.checkpoint_id)
 
     def _name_task(self, event: StreamedEvent, place: _Place) -> None:
@@ -166,6 +169,11 @@ class EventKeys:
             if not event.key and event.mode == mode and event.namespace == namespace:
                 event.key = self._key(event, subject)
                 return
+
+    def _forget_earlier(self, namespace: Namespace, mode: str) -> None:
+        for event in list(self._waiting):
+            if not event.key and event.mode == mode and event.namespace == namespace:
+                self._waiting.remove(event)
 
     def _key(self, event: StreamedEvent, *parts: str) -> str:
         base = "|".join([event.mode, "/".join(event.namespace), *parts])

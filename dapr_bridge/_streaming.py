@@ -17,6 +17,7 @@ from dapr_bridge._langgraph import error_handlers, told
 from dapr_bridge._names import BRIDGE_METADATA
 from dapr_bridge._payloads import decode_kept
 from dapr_bridge._pending import PendingTasks
+from dapr_bridge._run_ends import NOT_OF_THE_GRAPH
 from dapr_bridge._wire import Failure, RunRequest
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
@@ -149,7 +150,8 @@ class Listener:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or isinstance(error, Exception):
+        # What waits when another attempt goes on was not saved: that one tells it, or something else.
+        if error is None or (isinstance(error, Exception) and not isinstance(error, NOT_OF_THE_GRAPH)):
             await self._publish(self._keys.rest())
 
     async def _publish(self, events: list[StreamedEvent]) -> None:

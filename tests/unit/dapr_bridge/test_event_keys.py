@@ -126,6 +126,22 @@ async def test_what_a_handler_wrote_is_named_alike_when_it_ends_and_when_its_sup
     assert second[0].payload == {"comfort": written, "__metadata__": {"cached": True}}
 
 
+@pytest.mark.parametrize(("number", "shown"), [(1, 1), (2, 0)], ids=["of a call that goes on", "after a kill"])
+async def test_values_before_the_input_are_shown_only_to_a_caller_who_goes_on_there(number: int, shown: int) -> None:
+    saver = InMemorySaver()
+    graph = build(saver, set())
+    # What a kill leaves behind that comes before the first superstep.
+    stopped = graph.astream({"words": ["in"]}, THREAD, stream_mode="checkpoints", durability="sync")
+    await anext(stopped)
+    await stopped.aclose()
+
+    events = await attempt(graph, saver, None, number)
+
+    words = [event.payload["words"] for event in events if event.mode == "values" and not event.namespace]
+    assert words.count([]) == shown, MOVED
+    assert words.count(["in"]) == 1
+
+
 async def _named(events: Any) -> list[StreamedEvent]:
     async def pending(_: tuple[str, ...], __: str) -> PendingTasks:
         return PendingTasks(finished=frozenset({"f"}), handled=frozenset({"f"}))
