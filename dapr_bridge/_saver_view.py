@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -72,6 +72,9 @@ class SaverView(BaseCheckpointSaver[Any]):
     Args:
         inner: the saver.
         nested: what reads the checkpoints of subgraphs, when it is not the saver itself.
+
+    Attributes:
+        before_nested: what is waited for before a subgraph's checkpoint is saved, if anything is.
     """
 
     def __init__(self, inner: BaseCheckpointSaver[Any], *, nested: NestedReads | None = None) -> None:
@@ -80,6 +83,7 @@ class SaverView(BaseCheckpointSaver[Any]):
         # Shared with the copies of this view that LangGraph makes.
         self._in_hand: list[CheckpointTuple | None] = []
         self._last = _Last()
+        self.before_nested: Callable[[], Awaitable[None]] | None = None
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Self:
         """Return the same view of a saver that may build more types; LangGraph asks for it with a graph's own."""
@@ -170,6 +174,8 @@ class SaverView(BaseCheckpointSaver[Any]):
     ) -> RunnableConfig:
         """Save a checkpoint."""
         if not _is_root(config):
+            if self.before_nested:
+                await self.before_nested()
             with _ending_the_attempt():
                 return await self._inner.aput(config, checkpoint, metadata, new_versions)
         if self.swallows_checkpoints:

@@ -7,7 +7,8 @@ the saver.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -19,6 +20,7 @@ from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 from langgraph.types import Command, GraphOutput, Interrupt, StreamMode
 
+from dapr_bridge._backlog import streamed
 from dapr_bridge._decision import Decision, PlannedTask, announced_id
 from dapr_bridge._fan_out import FanOut
 from dapr_bridge._langgraph import (
@@ -38,8 +40,6 @@ from dapr_bridge._task_events import Ear, GoingOn, OneTask, SavedTasks
 from dapr_bridge._task_views import SavedView, SettledView, TaskView
 
 Graph = Pregel[Any, Any, Any, Any]
-_Chunk = tuple[tuple[str, ...], str, Any]
-
 _LEVEL = "|"
 
 
@@ -293,19 +293,24 @@ class Stepper:
         # As `ainvoke` and `astream` differ.
         shown = {} if ear else {"output_keys": self._bare.output_channels}
         arguments: dict[str, Any] = {**shown, **self._arguments}
-        modes: list[StreamMode] = list(ear.modes) if ear else ["values"]
+        modes: Sequence[StreamMode] = ear.modes if ear else ["values"]
         subgraphs = ear is not None and ear.subgraphs
-        heard = listening(config, control.stream, store=graph.store)
-        stream = graph.astream(
-            value, heard, stream_mode=modes, subgraphs=subgraphs, durability="sync", control=control, **arguments
+        stream = streamed(
+            graph,
+            value,
+            listening(config, control.stream, store=graph.store),
+            modes=modes,
+            subgraphs=subgraphs,
+            control=control,
+            **arguments,
         )
         try:
-            async for chunk in stream:
-                namespace, mode, payload = cast("_Chunk", chunk if subgraphs else ((), *chunk))
-                if mode == "values" and not namespace:
-                    latest = told(payload, after=latest)
-                if ear:
-                    await ear.hear(namespace, mode, payload)
+            async with aclosing(stream) as events:
+                async for namespace, mode, payload in events:
+                    if mode == "values" and not namespace:
+                        latest = told(payload, after=latest)
+                    if ear:
+                        await ear.hear(namespace, mode, payload)
         except GraphDrained:
             if not control.has_stopped:
                 raise

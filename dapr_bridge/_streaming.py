@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -11,6 +12,7 @@ from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 from langgraph.types import GraphOutput, StreamMode
 
+from dapr_bridge._backlog import streamed
 from dapr_bridge._event_keys import NAMING_MODES, EventKeys, Namespace, StreamedEvent
 from dapr_bridge._events import EventBus, EventPublisher, EventSink, StreamRequest
 from dapr_bridge._langgraph import error_handlers, told
@@ -23,8 +25,6 @@ from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 
 _LANGGRAPH_OPTIONS = ("output_keys", "interrupt_before", "interrupt_after")
-
-_Chunk = tuple[Namespace, str, Any]
 
 
 class RunStream:
@@ -81,12 +81,9 @@ class RunStream:
         if listener is None:
             return told(await graph.ainvoke(value, config, durability="sync", **arguments))
         latest: GraphOutput[Any] = GraphOutput(None)
-        stream = graph.astream(
-            value, config, stream_mode=listener.modes, subgraphs=listener.subgraphs, durability="sync", **arguments
-        )
-        async with listener:
-            async for chunk in stream:
-                namespace, mode, payload = cast("_Chunk", chunk if listener.subgraphs else ((), *chunk))
+        stream = streamed(graph, value, config, modes=listener.modes, subgraphs=listener.subgraphs, **arguments)
+        async with listener, aclosing(stream) as events:
+            async for namespace, mode, payload in events:
                 if mode == "values" and not namespace:
                     latest = told(payload, after=latest)
                 await listener.hear(namespace, mode, payload)
