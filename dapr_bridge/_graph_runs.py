@@ -310,7 +310,12 @@ class GraphRuns:
         stepper = await self._stepper(attempt, listener, start.earlier)
         stage = attempt.request.stage
         how_far: dict[str, Any] = (
-            {"last_step": stage.last_step, "paused": stage.paused, "stopped": stage.stopped}
+            {
+                "last_step": stage.last_step,
+                "paused": stage.paused,
+                "stopped": stage.stopped,
+                "told_at": stage.checkpoint_id,
+            }
             if stage
             else {"made": start.earlier.made}
         )

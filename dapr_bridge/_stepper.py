@@ -121,6 +121,7 @@ class Stepper:
         paused: Collection[str] = (),
         stopped: Collection[str] = (),
         is_new: bool = True,
+        told_at: str = "",
     ) -> Advance:
         """Go on until the run ends, waits, or has several tasks to run.
 
@@ -133,6 +134,7 @@ class Stepper:
             paused: tasks that have stopped at a breakpoint within, or to ask something.
             stopped: those of them that have asked nothing.
             is_new: whether the run begins here, so that tasks which have asked something are run again.
+            told_at: the checkpoint of the run's last `Advance`, whose values were told.
 
         Raises:
             GraphDrained: the run was stopped by its control.
@@ -158,7 +160,7 @@ class Stepper:
             with_answers_by_id(value, answers),
             config,
             FanOut(decision.decide, self._control),
-            ear=self._ear if is_new or self._ear is None else GoingOn(self._ear),
+            ear=GoingOn(self._ear) if self._ear and told_at and told_at == _id(head) else self._ear,
         )
         self.view.take_back()
         if ended.was_stopped and decision.is_drained:

@@ -404,3 +404,34 @@ async def test_an_answer_that_is_delivered_again_is_not_taken_for_the_next_quest
     state = await drive.graph.aget_state(THREAD)
     assert [question.value for question in state.interrupts] == ["second?"]
     assert state.values == {"words": []}
+
+
+class ValuesHeard:
+    """An ear that keeps the values of the state."""
+
+    modes, subgraphs = ("checkpoints", "tasks", "values"), False
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    async def hear(self, _: tuple[str, ...], mode: str, payload: Any) -> None:
+        if mode == "values":
+            self.values.append(payload)
+
+
+@pytest.mark.parametrize("was_told", [False, True], ids=["delivered again", "after the fan-out"])
+async def test_the_values_at_which_a_run_goes_on_are_told_unless_they_were(was_told: bool) -> None:
+    drive, ear = Drive(fork_and_join(Runs()).compile()), ValuesHeard()
+    plan = await drive.begin({"words": ["in"]})
+    saver: Any = drive.graph.checkpointer
+
+    await Stepper(drive.graph, fans_out=True, ear=ear).advance(
+        None,
+        THREAD,
+        head=await saver.aget_tuple(THREAD),
+        last_step=plan.last_step,
+        is_new=False,
+        told_at=plan.checkpoint_id if was_told else "",
+    )
+
+    assert ear.values == ([] if was_told else [{"words": ["in"]}])
