@@ -25,6 +25,7 @@ from tests.chaos.bridge.store_gate import StoreGate
 from tests.chaos.bridge.stores import STORES, Store
 from tests.chaos.bridge.worker import STORE, Hosted, Post, serve
 from tests.kit.counter import FarEnd, far_end
+from tests.kit.stores import write_component
 
 Victim = Literal["worker", "daprd", "placement", "scheduler", "store"]
 VICTIMS: tuple[Victim, ...] = ("worker", "daprd", "placement", "scheduler", "store")
@@ -78,10 +79,17 @@ class NodeMarks(FarEnd):
 
 
 class Stage(Running):
-    """One store, one sidecar, a control plane of its own, and as many workers as are called for."""
+    """One store, one sidecar, a control plane of its own, and as many workers as are called for.
 
-    def __init__(self, store: str, folder: Path) -> None:
+    Args:
+        store: the store's name.
+        folder: where files go.
+        events: the name of a pub/sub component over which workers stream; they stream nothing without.
+    """
+
+    def __init__(self, store: str, folder: Path, *, events: str | None = None) -> None:
         self.name = store
+        self._events = events
         self._folder = folder
         self.moments = Moments()
         self.store: Store = STORES[store](folder / "store")
@@ -89,6 +97,8 @@ class Stage(Running):
         resources = folder / "resources"
         self._store_gate = StoreGate(self.store.port, self.moments) if self.store.port else None
         self.store.write_component(resources, STORE, self._store_gate.port if self._store_gate else 0)
+        if events:
+            write_component(resources, events, "pubsub.in-memory")
         self.sidecar = Sidecar(_APP, control_plane=self.plane, resources=resources, folder=folder)
         self.workers: list[Worker] = []
         self._cut_off: list[Worker] = []
@@ -137,6 +147,7 @@ class Stage(Running):
             log=log,
             lease=self.lease,
             hosted=self._hosted,
+            events=self._events,
         )
         process = _forks().Process(target=serve, args=(post,), daemon=True)
         process.start()

@@ -58,6 +58,7 @@ class Post:
         log: where its output goes.
         lease: how long others wait after its last sign of life; None when it takes no leases.
         hosted: what it hosts instead of the graph of this package.
+        events: the pub/sub component over which it streams; None when it streams nothing.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Post:
     log: Path
     lease: timedelta | None = None
     hosted: Hosted | None = None
+    events: str | None = None
 
 
 def graph_name(unit: Unit) -> str:
@@ -128,7 +130,7 @@ async def _serve(post: Post) -> None:
             unit=units,
             saver=saver,
             address=post.address,
-            events=None,
+            events=post.events,
             lease=post.lease,
         )
         worker.runtime.register_workflow(converse, name=CONVERSE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,12 +14,11 @@ from dapr_bridge import CallRefusedError, DurableGraph, GraphFailedError
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
 from tests.kit.client_worker import build_graphs
+from tests.kit.streamed_events import comparable
 
 pytestmark = pytest.mark.anyio
 
 ALL_MODES = ["values", "updates", "messages", "custom", "tasks", "checkpoints", "debug"]
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+]+")
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +26,6 @@ def rig(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -
     """One sidecar and worker for the whole module."""
     with client_rig(control_plane, tmp_path_factory.mktemp("streaming")) as built:
         yield built
-
-
-def comparable(event: Any) -> str:
-    """An event as text, without what differs between two runs of the same graph: ids and times."""
-    return _TIME.sub("TIME", _ID.sub("ID", repr(event)))
 
 
 def plain(rig: ClientRig, name: str) -> Any:
