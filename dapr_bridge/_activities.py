@@ -28,7 +28,7 @@ from dapr_bridge._thread_claim import Claimed, RunCall
 from dapr_bridge._tracing import ActivitySpan, advancing, running_task
 from dapr_bridge._wire import ONE_RUN, RunOutcome, RunRequest, TaskOutcome, TaskRequest, refused
 from dapr_bridge.errors import RunCancelledError
-from dapr_bridge.saver.writing import StillOwn
+from dapr_bridge.saver.sidecar import Holder
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class GraphActivities:
                 stood_at=claimed.stood_at,
                 control=control,
                 is_other=claimed.is_other,
-                still_own=claimed.still_own,
+                holder=claimed.holder,
             )
             return span.told(request, outcome)
 
@@ -191,8 +191,8 @@ class GraphActivities:
     async def _run_task(self, request: TaskRequest, call: RunCall) -> TaskOutcome:
         control = RunControl()
 
-        def work(still_own: StillOwn) -> Awaitable[TaskOutcome]:
-            return self.runs.run_task(request, call.run_id, call_id=call.call_id, control=control, still_own=still_own)
+        def work(holder: Holder) -> Awaitable[TaskOutcome]:
+            return self.runs.run_task(request, call.run_id, call_id=call.call_id, control=control, holder=holder)
 
         name = f"{call.run_id}/{request.task.id}"
         with running_task(request, call.run_id, unit=self.runs.unit) as span:

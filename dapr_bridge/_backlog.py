@@ -28,7 +28,7 @@ Chunk = tuple[tuple[str, ...], str, Any]
 _TURNS_FOR_AN_EVENT = 16
 
 # A run is worth more than its events, and a sibling may stream for ever.
-_PATIENCE_SECONDS = 2.0
+_PATIENCE_SECONDS = 5.0
 
 
 async def streamed(
@@ -57,14 +57,17 @@ async def streamed(
     async with aclosing(cast("AsyncGenerator[Any]", stream)) as chunks:
         async for chunk in chunks:
             taking.begin()
-            yield cast("Chunk", chunk if subgraphs else ((), *chunk))
-            taking.end()
+            try:
+                yield cast("Chunk", chunk if subgraphs else ((), *chunk))
+            finally:
+                taking.end()
 
 
 class _Taking:
     """Whether whoever takes the events is at one of them; he takes all that there are without a pause."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
@@ -75,7 +78,9 @@ class _Taking:
         self._is_idle.set()
 
     async def caught_up(self) -> None:
-        """Wait until all that was streamed is dealt with."""
+        """Wait until all that was streamed is dealt with; not on a loop of a node's own, on which nobody can tell."""
+        if asyncio.get_running_loop() is not self._loop:
+            return
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self._idle_for_long()

@@ -34,7 +34,7 @@ from dapr_bridge.errors import (
     ValueNotKeptError,
 )
 from dapr_bridge.saver import DaprSaver
-from dapr_bridge.saver.writing import StillOwn
+from dapr_bridge.saver.sidecar import Holder
 
 logger = logging.getLogger(__name__)
 
@@ -132,10 +132,10 @@ class GraphRuns:
     def _redelivery(self) -> Redelivery:
         return Redelivery(graph=self.graph, saver=self.saver)
 
-    def _driven(self, request: RunRequest, still_own: StillOwn | None) -> Graph:
+    def _driven(self, request: RunRequest, holder: Holder | None) -> Graph:
         """Return the graph as a run drives it: behind the fence, unless it forks its thread at an old checkpoint."""
         saver = self.saver if _begins_at_checkpoint(request.config) else self.saver.fenced()
-        return self.graph.copy({"checkpointer": saver.guarded(still_own) if still_own else saver})
+        return self.graph.copy({"checkpointer": saver.on_behalf_of(holder) if holder else saver})
 
     async def advance(
         self,
@@ -147,7 +147,7 @@ class GraphRuns:
         stood_at: Collection[str] = (),
         control: RunControl | None = None,
         is_other: bool = False,
-        still_own: StillOwn | None = None,
+        holder: Holder | None = None,
     ) -> RunOutcome:
         """Go on with a run, and tell how far it has come.
 
@@ -159,9 +159,9 @@ class GraphRuns:
             stood_at: the checkpoints at which earlier calls of the run have ended, from which this one takes it on.
             control: what tells the run to drain.
             is_other: whether one of them has brought another input than this one does.
-            still_own: refuses what is to be saved when the thread is the call's own no longer.
+            holder: is asked, before something is saved, whether the thread is the call's own still.
         """
-        graph = self._driven(request, still_own)
+        graph = self._driven(request, holder)
         stream = self._stream(request, run_id, graph, attempt=attempt)
         if stream.refusal:
             return RunOutcome(status="refused", failure=stream.refusal)
@@ -188,12 +188,12 @@ class GraphRuns:
         *,
         call_id: str = "",
         control: RunControl | None = None,
-        still_own: StillOwn | None = None,
+        holder: Holder | None = None,
     ) -> TaskOutcome:
         """Run one task of a superstep, and tell how it has ended."""
         # Nobody counts how often a task is delivered; its events only have to be told apart.
         attempt = random.randrange(1 << 31)  # noqa: S311 - a name, not a secret
-        graph = self._driven(request.run, still_own)
+        graph = self._driven(request.run, holder)
         stream = self._stream(request.run, run_id, graph, attempt=attempt, source=request.task.id)
         call = name_of_call(call_id, request.checkpoint_id, request.task.id)
         attempted = _Attempt(

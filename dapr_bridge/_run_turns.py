@@ -10,14 +10,15 @@ from typing import TypeVar
 
 from langgraph.runtime import RunControl
 
-from dapr_bridge._cancellation import TRUSTED_SECONDS, AwaitedEvents, CancelMarks, RunWatch
+from dapr_bridge._cancellation import AwaitedEvents, CancelMarks, RunWatch
 from dapr_bridge._draining import DrainMarks
+from dapr_bridge._possession import TRUSTED_SECONDS
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH
 from dapr_bridge._thread_claim import Busy, Cancelled, Claimed, Ended, Other, RunCall, ThreadClaims, Verdict
 from dapr_bridge._wire import ONE_RUN, IfBusy, RunOutcome, refused
 from dapr_bridge.errors import RunCancelledError
+from dapr_bridge.saver.sidecar import Holder
 from dapr_bridge.saver.store import StateStore
-from dapr_bridge.saver.writing import StillOwn
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
@@ -101,7 +102,7 @@ class RunTurns:
         return is_cancelled
 
     async def watch(
-        self, call: RunCall, control: RunControl, work: Callable[[StillOwn], Awaitable[T]], *, may_stop: bool = False
+        self, call: RunCall, control: RunControl, work: Callable[[Holder], Awaitable[T]], *, may_stop: bool = False
     ) -> T | None:
         """Do a part of a run whose turn it is; returns None when the run was stopped meanwhile.
 
@@ -110,7 +111,7 @@ class RunTurns:
         Args:
             call: the run's call.
             control: what the part obeys.
-            work: the part; is handed what it has to ask before it saves something.
+            work: the part; is handed what is asked before it saves something.
             may_stop: whether it may stop on its way; it may be delivered when the run was to be drained long ago.
         """
         if may_stop:
@@ -169,8 +170,8 @@ class RunTurns:
             return await self._watch.guard(
                 call,
                 control,
-                lambda still_own: work(replace(claimed, still_own=still_own)),
-                seen_at=claimed.asked_at,
+                lambda holder: work(replace(claimed, holder=holder)),
+                seen_at=claimed.decided_at,
             )
         except RunCancelledError:
             verdict = await self._claims.claim(call)
@@ -182,6 +183,10 @@ class RunTurns:
                     # A worker that was late with a call whose result the workflow has long had has found that the run
                     # asks something, and taken that for its end.
                     return await self._work(call, control, verdict, work)
+                case Cancelled(is_held=True) if claimed.attempt > 1:
+                    # So may the worker of an earlier attempt.
+                    await asyncio.sleep(TRUSTED_SECONDS)
+                    return RunOutcome(status="cancelled")
                 case _:
                     return RunOutcome(status="cancelled")
         except NOT_OF_THE_GRAPH:

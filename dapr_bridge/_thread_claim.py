@@ -19,8 +19,8 @@ from dapr_bridge._wire import RunOutcome
 from dapr_bridge.saver.cache import Expectations
 from dapr_bridge.saver.effects import Steps, arun
 from dapr_bridge.saver.keys import cancel_key, claim_key, drain_key
+from dapr_bridge.saver.sidecar import Holder
 from dapr_bridge.saver.store import ABSENT, Document, ReadAhead, StateStore, Write
-from dapr_bridge.saver.writing import StillOwn
 
 _MOST_ENDED = 4
 _RUN, _INPUT = "of_run", "of_input"
@@ -68,8 +68,8 @@ class Claimed:
         left_in: trace of the run that has left the thread unfinished, if the last one did.
         tried_in: trace of the attempt before this one.
         follows_own: whether the last end on the thread is that of an earlier call of the same run, and no cancellation.
-        asked_at: when the claim was asked for, by `time.monotonic`.
-        still_own: refuses what is to be saved when the thread is the call's own no longer.
+        decided_at: when the claim was still to be written, by `time.monotonic`.
+        holder: is asked, before something is saved, whether the thread is the call's own still.
     """
 
     attempt: int
@@ -79,8 +79,8 @@ class Claimed:
     left_in: str = ""
     tried_in: str = ""
     follows_own: bool = False
-    asked_at: float = field(default_factory=time.monotonic, compare=False)
-    still_own: StillOwn | None = field(default=None, compare=False)
+    decided_at: float = field(default_factory=time.monotonic, compare=False)
+    holder: Holder | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,14 +34,7 @@ class Pause:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Unbroken:
-    """A call that is waited for to its end, also by who is cancelled meanwhile: nothing of it comes later."""
-
-    call: Awaited
-
-
-Effect = Awaited | Pause | Unbroken
+Effect = Awaited | Pause
 Steps = Generator[Effect, Any, T]
 
 
@@ -53,7 +46,7 @@ def run(steps: Steps[T]) -> T:
             if isinstance(effect, Pause):
                 time.sleep(effect.seconds)
             else:
-                (effect.call if isinstance(effect, Unbroken) else effect).exception()
+                effect.exception()
     except StopIteration as end:
         return end.value
     finally:
@@ -67,8 +60,6 @@ async def arun(steps: Steps[T]) -> T:
             effect = next(steps)
             if isinstance(effect, Pause):
                 await asyncio.sleep(effect.seconds)
-            elif isinstance(effect, Unbroken):
-                await _until_done(effect.call, is_unbroken=True)
             elif not effect.done():
                 await _until_done(effect)
     except StopIteration as end:
@@ -77,7 +68,7 @@ async def arun(steps: Steps[T]) -> T:
         steps.close()
 
 
-async def _until_done(awaited: Awaited, *, is_unbroken: bool = False) -> None:
+async def _until_done(awaited: Awaited) -> None:
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 
@@ -87,16 +78,7 @@ async def _until_done(awaited: Awaited, *, is_unbroken: bool = False) -> None:
             loop.call_soon_threadsafe(done.set)
 
     awaited.add_done_callback(wake)
-    cancelled: asyncio.CancelledError | None = None
-    while not done.is_set():
-        try:
-            await done.wait()
-        except asyncio.CancelledError as error:
-            if not is_unbroken:
-                raise
-            cancelled = error
-    if cancelled:
-        raise cancelled
+    await done.wait()
 
 
 class KeyLocks:

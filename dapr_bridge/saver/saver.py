@@ -32,7 +32,7 @@ from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.saver.listing import Search
 from dapr_bridge.saver.records import INPUT_TASK, Codec
-from dapr_bridge.saver.sidecar import Patience
+from dapr_bridge.saver.sidecar import Holder, Patience
 from dapr_bridge.saver.standing import Standing, read_standing
 from dapr_bridge.saver.store import StateStore
 
@@ -72,7 +72,6 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         self.store = StateStore(store, address=address, patience=patience or Patience())
         self._memory = Memory(cache_bytes)
         self._is_fenced = False
-        self._still_own: writing.StillOwn | None = None
         self._glimpse = ALL
 
     def fenced(self) -> Self:
@@ -86,14 +85,14 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         view._is_fenced = True
         return view
 
-    def guarded(self, still_own: writing.StillOwn) -> Self:
-        """Return a view of this saver that looks whether a run has its thread still, before it saves something of it.
+    def on_behalf_of(self, holder: Holder) -> Self:
+        """Return a view of this saver for a run that saves something only as long as it has its thread.
 
         Args:
-            still_own: the look; raises what refuses a save.
+            holder: tells whether it has, each time before something is sent.
         """
         view = copy.copy(self)
-        view._still_own = still_own
+        view.store = self.store.on_behalf_of(holder)
         return view
 
     def glimpsing(self, *, hides: Callable[[str], bool], without: Collection[str]) -> Self:
@@ -341,8 +340,6 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> Steps[RunnableConfig]:
-        if self._still_own:
-            yield from self._still_own()
         place = _place(config)
         kept = get_checkpoint_metadata(config, metadata)
         # LangGraph begins the first superstep while the checkpoint before it is on its way.
@@ -359,8 +356,6 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
     def _put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Steps[None]:
-        if self._still_own:
-            yield from self._still_own()
         checkpoint_id = config.get("configurable", {})["checkpoint_id"]
         run_id = config.get("metadata", {}).get(RUN_METADATA) if task_id == INPUT_TASK else None
         yield from tasks.put_writes(

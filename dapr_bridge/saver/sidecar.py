@@ -7,14 +7,14 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from dapr.conf import settings as dapr_settings
 from dapr.proto.runtime.v1.dapr_pb2_grpc import DaprStub
 
 from dapr_bridge.errors import StateStoreUnavailableError
-from dapr_bridge.saver.effects import Awaited, Pause, Steps, Unbroken
+from dapr_bridge.saver.effects import Awaited, Pause, Steps
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,18 @@ class Tries:
         return Pause(seconds)
 
 
+class Holder(Protocol):
+    """Who has something that is written, for as long as nobody else has it."""
+
+    def still_own(self) -> Steps[None]:
+        """Look, before a request is sent, whether it may be; raises what refuses it."""
+        ...
+
+    def sent(self, call: Awaited) -> None:
+        """Take note of a request on its way: nobody else is to have what is written before that has ended."""
+        ...
+
+
 class SidecarCalls:
     """One gRPC channel to a sidecar; thread-safe, and of no event loop."""
 
@@ -91,14 +103,14 @@ class SidecarCalls:
             self._going_on -= 1
             self._idle.notify_all()
 
-    def call(self, method: Any, request: Any, *, guarded: bool = False, unbroken: bool = False) -> Steps[Any]:
+    def call(self, method: Any, request: Any, *, guarded: bool = False, holder: Holder | None = None) -> Steps[Any]:
         """Send a request until there is an answer.
 
         Args:
             method: a method of `stub`.
             request: what to send; sending it twice must do no harm.
             guarded: whether a store's refusal may be a failed guard, which asking again does not mend.
-            unbroken: whether who is cancelled meanwhile waits until what is on its way has come to an end.
+            holder: who has what is written; asked each time before the request is sent.
 
         Raises:
             grpc.RpcError: the answer is an error that does not pass.
@@ -106,8 +118,12 @@ class SidecarCalls:
         """
         while_away, in_trouble = Tries(self.patience.away), Tries(self.patience.trouble)
         while True:
+            if holder:
+                yield from holder.still_own()
             call = self.start(method, request)
-            yield Unbroken(call) if unbroken else call
+            if holder:
+                holder.sent(call)
+            yield call
             error = call.exception()
             if error is None:
                 return call.result()

@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from dapr.proto import api_v1, common_v1
@@ -25,7 +26,7 @@ from dapr.proto import api_v1, common_v1
 from dapr_bridge.errors import StateStoreError
 from dapr_bridge.saver.effects import Awaited, Steps
 from dapr_bridge.saver.keys import part_key, witness_key
-from dapr_bridge.saver.sidecar import Patience, SidecarCalls, Tries, describe, status_of
+from dapr_bridge.saver.sidecar import Holder, Patience, SidecarCalls, Tries, describe, status_of
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,15 @@ class StateStore:
     def __post_init__(self) -> None:
         self._calls = SidecarCalls(self.address, self.patience)
         self._stub = self._calls.stub
-        self._is_whole: bool | None = None
+        self._holder: Holder | None = None
+        # Shared with the views of this store.
+        self._is_whole: list[bool] = []
+
+    def on_behalf_of(self, holder: Holder) -> Self:
+        """Return a view over the same connection that writes for as long as its holder may."""
+        view = copy(self)
+        view._holder = holder
+        return view
 
     def close(self) -> None:
         """Close the connection to the sidecar."""
@@ -153,14 +162,14 @@ class StateStore:
 
     def has_whole_transactions(self) -> Steps[bool]:
         """Tell whether the store is known to write all of a transaction or nothing; it is asked for once."""
-        if self._is_whole is None:
+        if not self._is_whole:
             try:
                 answer = yield from self._calls.call(self._stub.GetMetadata, api_v1.GetMetadataRequest())
             except grpc.RpcError as error:
                 raise _refused(self.name, "to say what it is", error) from error
             kinds = {each.name: each.type for each in answer.registered_components}
-            self._is_whole = kinds.get(self.name) in _WHOLE_TRANSACTIONS
-        return self._is_whole
+            self._is_whole[:] = [kinds.get(self.name) in _WHOLE_TRANSACTIONS]
+        return self._is_whole[0]
 
     def start_read(self, key: str) -> ReadAhead:
         """Send for one document without waiting; `finish_read` takes the answer."""
@@ -308,7 +317,7 @@ class StateStore:
 
     def _attempt(self, method: Any, request: Any, *, guarded: bool) -> Steps[bool]:
         try:
-            yield from self._calls.call(method, request, guarded=guarded, unbroken=True)
+            yield from self._calls.call(method, request, guarded=guarded, holder=self._holder)
         except grpc.RpcError as error:
             if not guarded or status_of(error) is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise _refused(self.name, "a write", error) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,6 @@ from dapr_bridge.saver.heads import Head
 from dapr_bridge.saver.records import CheckpointRecord
 from dapr_bridge.saver.runs import run_writes
 from dapr_bridge.saver.store import ABSENT, Document, Write
-
-StillOwn = Callable[[], Steps[None]]
-"""Raises `ThreadLostError` when what is to be saved comes from a run whose thread is its own no longer."""
 
 
 def put_checkpoint(

@@ -18,7 +18,7 @@ from dapr_bridge._thread_claim import Busy, Claimed, Ended, RunCall, ThreadClaim
 from dapr_bridge._wire import RunOutcome
 from dapr_bridge.errors import ThreadLostError
 from dapr_bridge.saver.effects import arun
-from dapr_bridge.saver.writing import StillOwn
+from dapr_bridge.saver.sidecar import Holder
 from dapr_bridge.testing import Sidecar
 
 pytestmark = pytest.mark.anyio
@@ -319,10 +319,10 @@ async def test_a_call_that_another_delivery_has_ended_leaves_a_later_one_its_thr
 async def test_a_cancelled_run_has_time_to_clean_up_and_saves_nothing_when_it_is_over(saver: DaprSaver) -> None:
     watch, run = RunWatch(saver.store), call("r", thread="clean")
     await ThreadClaims(saver.store, is_live).claim(run)
-    kept, has_cleaned_up = list[StillOwn](), asyncio.Event()
+    kept, has_cleaned_up = list[Holder](), asyncio.Event()
 
-    async def body(still_own: StillOwn) -> None:
-        kept.append(still_own)
+    async def body(holder: Holder) -> None:
+        kept.append(holder)
         try:
             await asyncio.Event().wait()
         finally:
@@ -336,8 +336,8 @@ async def test_a_cancelled_run_has_time_to_clean_up_and_saves_nothing_when_it_is
         await working
 
     assert has_cleaned_up.is_set()
-    with pytest.raises(ThreadLostError, match="this attempt at it was stopped"):
-        await arun(kept[0]())
+    with pytest.raises(ThreadLostError, match="this attempt at it has ended"):
+        await arun(kept[0].still_own())
 
 
 @pytest.mark.parametrize("goes_on", [False, True], ids=["as its run stands still", "while its run goes on"])

@@ -173,7 +173,7 @@ class Unwatched:
     """Lets all work go on."""
 
     async def guard(self, _: object, __: object, body: Callable[[Any], Awaitable[Any]], **___: object) -> Any:
-        return await body(lambda: iter(()))
+        return await body(None)
 
 
 def delivery(request: RunRequest, number: int = 1) -> WorkflowActivityContext:
@@ -307,6 +307,52 @@ async def test_a_worker_that_wakes_up_where_its_run_has_ended_saves_nothing(
     assert RunOutcome.from_json(ended).status == "cancelled"
     assert await all_saved(two.first.saver, request.thread_id) == told
     assert two.nodes.runs == {"before": 1, "slow": 1}
+
+
+async def test_a_task_that_is_delivered_when_its_run_has_ended_saves_nothing(start: Start) -> None:
+    two = await start(unit="task")
+    request = two.request()
+    two.nodes.may_go_on.set()
+    plan = RunOutcome.from_json(await two.first.activities.advance()(delivery(request), request.to_json()))
+    await CancelMarks(two.first.saver.store).put(plan.run_id)
+    going_on = replace(request, run_id=plan.run_id)
+    await two.first.activities.advance()(delivery(request, 3), going_on.to_json())
+    told = await all_saved(two.second.saver, request.thread_id)
+
+    order = order_of(request, plan, "other")
+    late = await two.second.activities.run_node()(delivery(request, 2), order.to_json())
+
+    assert late["status"] == "cancelled"
+    assert await all_saved(two.first.saver, request.thread_id) == told
+
+
+async def test_a_worker_that_cancels_its_run_waits_for_one_that_had_it_before(start: Start) -> None:
+    two = await start()
+    request, come, gates = two.request(), asyncio.Queue[int](), [asyncio.Event(), asyncio.Event()]
+
+    async def slow(_: State) -> State:
+        number = two.nodes.runs["slow"]
+        two.nodes.runs["slow"] += 1
+        await come.put(number)
+        await gates[number].wait()
+        return {"words": ["slow"]}
+
+    graph = StateGraph(State).add_node("slow", slow).add_edge(START, "slow").compile()
+    first, second = (worker_of(each.saver, graph, unit="run") for each in (two.first, two.second))
+    # It does not look whether it is to stop.
+    first.activities.turns._watch._looking = asyncio.create_task(asyncio.Event().wait())  # type: ignore[assignment]
+    late = asyncio.create_task(first.activities.advance()(delivery(request), request.to_json()))
+    await come.get()
+    cancelled = asyncio.create_task(second.activities.advance()(delivery(request), request.to_json()))
+    await come.get()
+    await CancelMarks(two.second.saver.store).put(f"{request.thread_id}::1")
+    ended = await cancelled
+    told = await all_saved(two.second.saver, request.thread_id)
+    gates[0].set()
+
+    assert await late == ended
+    assert RunOutcome.from_json(ended).status == "cancelled"
+    assert await all_saved(two.first.saver, request.thread_id) == told
 
 
 async def test_a_run_that_is_cancelled_for_another_worker_is_not_over_before_that_one_saves_nothing_more(

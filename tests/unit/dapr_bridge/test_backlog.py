@@ -81,6 +81,26 @@ async def test_what_a_subgraph_has_streamed_of_a_superstep_is_taken_before_that_
     assert seen == wanted, MOVED
 
 
+async def test_a_subgraph_on_a_loop_of_its_node_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dapr_bridge._backlog._PATIENCE_SECONDS", 60)
+    saver = InMemorySaver()
+    inner = StateGraph(State).add_node("deep", lambda _: {"words": ["deep"]}).add_edge(START, "deep").compile()
+
+    def calls(_: State) -> State:
+        return {"words": asyncio.run(inner.ainvoke({"words": []}))["words"]}
+
+    graph = StateGraph(State).add_node("inner", inner).add_node("calls", calls).add_edge(START, "inner")
+    run = graph.add_edge("inner", "calls").compile(checkpointer=SaverView(saver))
+    async with asyncio.timeout(30):
+        values = [
+            payload
+            async for namespace, mode, payload in streamed(run, {"words": []}, THREAD, modes=MODES, subgraphs=True)
+            if mode == "values" and not namespace
+        ]
+
+    assert values[-1] == {"words": ["deep", "deep"]}
+
+
 async def test_a_subgraph_whose_events_nobody_takes_goes_on_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dapr_bridge._backlog._PATIENCE_SECONDS", 0.01)
     seen: list[str] = []

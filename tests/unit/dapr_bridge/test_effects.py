@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dapr_bridge.saver.effects import KeyLocks, Pause, Queues, SharedSteps, Steps, Unbroken, arun, run
+from dapr_bridge.saver.effects import KeyLocks, Pause, Queues, SharedSteps, Steps, arun, run
 
 pytestmark = pytest.mark.anyio
 
@@ -38,36 +38,6 @@ async def test_an_exception_of_a_future_reaches_the_steps() -> None:
 
     with pytest.raises(ValueError, match="no"):
         await arun(add_later(failed, settled(1)))
-
-
-async def test_who_is_cancelled_waits_for_the_end_of_a_call_that_is_not_to_be_broken_off() -> None:
-    answer: Future[int] = Future()
-    after: list[str] = []
-
-    def steps() -> Steps[None]:
-        yield Unbroken(answer)
-        after.append("more")
-
-    cancelled = asyncio.create_task(arun(steps()))
-    await asyncio.sleep(0)
-    for _ in range(3):
-        cancelled.cancel()
-        await asyncio.sleep(0.01)
-    assert not cancelled.done()
-    answer.set_result(1)
-    await asyncio.wait([cancelled], timeout=5)
-
-    assert cancelled.cancelled()
-    assert not after
-
-
-async def test_a_call_that_is_not_to_be_broken_off_is_waited_for_by_both_drivers() -> None:
-    def steps(answer: Future[int]) -> Steps[int]:
-        yield Unbroken(answer)
-        return answer.result()
-
-    assert run(steps(settled(1))) == 1
-    assert await arun(steps(settled(1))) == 1
 
 
 async def test_a_cancelled_wait_leaves_the_queue_of_its_lock() -> None:
