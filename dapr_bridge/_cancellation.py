@@ -29,7 +29,7 @@ T = TypeVar("T")
 # One bulk read for all runs of a worker, and only while there are any.
 _LOOK_SECONDS = 0.25
 
-# What a stopped run's nodes clean up, and what is on its way to the store, is waited for, and no longer.
+# For so long the nodes of a stopped run may clean up; then they are cancelled once more.
 _CLEANING_UP_SECONDS = 5.0
 
 
@@ -147,7 +147,7 @@ class RunWatch:
         except asyncio.CancelledError:
             # The worker stops: others go on from what is saved by then.
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.gather(task, return_exceptions=True)
             raise
         stopped_because = watched.stopped_because if task.cancelled() else possession.refusal
         await possession.end()
