@@ -7,6 +7,7 @@ the saver.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from langgraph.types import Command, GraphOutput, Interrupt, StreamMode
 
 from dapr_bridge._backlog import streamed
 from dapr_bridge._decision import Decision, PlannedTask, announced_id
-from dapr_bridge._fan_out import FanOut
+from dapr_bridge._fan_out import Announcement, FanOut
 from dapr_bridge._langgraph import (
     INTERRUPT,
     TASKS,
@@ -41,6 +42,8 @@ from dapr_bridge._task_views import SavedView, SettledView, TaskView
 
 Graph = Pregel[Any, Any, Any, Any]
 _LEVEL = "|"
+
+_LONG_AGO_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,10 +179,20 @@ class Stepper:
         Raises:
             Exception: the node's exception, after its own retries.
         """
+        end = await self._try_task(task, config, _Looked(checkpoint_id), last_step)
+        # Its worker was stopped on the way to the node; another one may have saved the task meanwhile.
+        return end or await self._try_task(task, config, _Looked(checkpoint_id, is_last=True), last_step) or "stopped"
+
+    async def _try_task(
+        self, task: PlannedTask, config: RunnableConfig, looked: _Looked, last_step: int
+    ) -> TaskEnd | None:
+        """Run one task; returns None, and has run nothing, when too long has passed since it was seen to be open."""
+        checkpoint_id = looked.checkpoint_id
         superstep = await self._superstep(config, checkpoint_id)
         if superstep is None:
             return "stale"
         view = TaskView(self._saver, task_id=task.id, superstep=superstep, nested=self._subgraphs)
+        looked.begin()
         head = await view.aget_tuple(config)
         if head is None or _id(head) != checkpoint_id:
             return "stale"
@@ -196,7 +209,7 @@ class Stepper:
                 graph,
                 value,
                 await self._called(task, config, checkpoint_id),
-                FanOut(lambda announced: announced_id(announced) != checkpoint_id, self._control),
+                FanOut(looked.is_out_of_date, self._control),
                 ear=self._ear_for([each for each in superstep.ids if each != task.id], checkpoint_id),
             )
         except GraphDrained as drained:
@@ -208,6 +221,8 @@ class Stepper:
                 raise
         if view.is_finished:
             return "saved"
+        if looked.was_long_ago:
+            return None
         return "paused" if view.has_asked else "stopped"
 
     async def output_so_far(self, config: RunnableConfig) -> Any:
@@ -326,6 +341,33 @@ class Stepper:
         """Return a checkpoint for a loop that begins there, and comes to the last step and no further."""
         left = last_step - _step(head) - 2
         return going_on(head, made=steps_allowed(self._bare, config) - left)
+
+
+@dataclass
+class _Looked:
+    """When a task's checkpoint was looked at.
+
+    Attributes:
+        checkpoint_id: the checkpoint.
+        is_last: whether the task is run however long ago that was: where a worker has very many, each takes its time.
+        was_long_ago: whether it was so long ago that the task was not run.
+    """
+
+    checkpoint_id: str
+    is_last: bool = False
+    was_long_ago: bool = False
+    _at: float = 0.0
+
+    def begin(self) -> None:
+        """Note that it is looked at now."""
+        self._at = time.monotonic()
+
+    def is_out_of_date(self, announced: Announcement) -> bool:
+        """Tell whether LangGraph, about to run the tasks after a checkpoint, is to be stopped."""
+        if announced_id(announced) != self.checkpoint_id:
+            return True
+        self.was_long_ago = not self.is_last and time.monotonic() - self._at >= _LONG_AGO_SECONDS
+        return self.was_long_ago
 
 
 @dataclass(frozen=True, kw_only=True)

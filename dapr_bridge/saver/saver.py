@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -37,6 +38,8 @@ from dapr_bridge.saver.standing import Standing, read_standing
 from dapr_bridge.saver.store import StateStore
 
 _CACHE_BYTES = 32 << 20
+
+_LONG_FOR_A_PUT = 0.5
 
 _CHECKPOINTS_AROUND = "checkpoint_map"
 """Where a subgraph's config has the checkpoints of the graphs around it; its checkpoints have them as `parents`."""
@@ -345,7 +348,11 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         # LangGraph begins the first superstep while the checkpoint before it is on its way.
         self._note_driven(place, checkpoint["id"], metadata)
         record, values = writing.split_checkpoint(checkpoint, kept, get_checkpoint_id(config), new_versions)
+        sent_at = time.monotonic()
         yield from writing.put_checkpoint(self._documents, place, record, values, is_fenced=self._is_fenced)
+        if self._is_fenced and time.monotonic() - sent_at >= _LONG_FOR_A_PUT:
+            # A worker that was stopped meanwhile may be late: the next superstep may be saved by another.
+            yield from writing.check_latest(self._documents, place, record)
         return place.config(checkpoint["id"])
 
     def _note_driven(self, place: Place, checkpoint_id: str, metadata: CheckpointMetadata) -> None:

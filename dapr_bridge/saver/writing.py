@@ -98,6 +98,19 @@ def _known_head(put: _Put) -> Steps[Mapping[str, Document] | None]:
     return None if put.is_stale(documents.head(expected.get(key))) else expected
 
 
+def check_latest(documents: Documents, place: Place, record: CheckpointRecord) -> Steps[None]:
+    """Make sure that a checkpoint is the latest of its namespace.
+
+    Raises:
+        StaleWriterError: it is not.
+    """
+    latest = (yield from documents.read_head(place)).latest
+    if latest != record.checkpoint["id"]:
+        raise StaleWriterError(
+            thread_id=place.thread_id, namespace=place.namespace, parent=record.parent_id, latest=latest
+        )
+
+
 def put_payload(documents: Documents, name: str, value: Any) -> Steps[None]:
     """Save a value under a name, once: the same name is the same value."""
     key = keys.payload_key(name)

@@ -80,6 +80,21 @@ def test_a_stale_writer_is_told_who_is_where(saver: DaprSaver) -> None:
     assert caught_first.value.parent is None
 
 
+def test_a_writer_that_hears_late_that_its_checkpoint_is_saved_is_told_when_another_has_gone_on(
+    saver: DaprSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, made = saver.fenced(), empty_checkpoint()
+    first = put(late, place("hears late"), made)
+    put(saver, first)
+    # Put once more, its first answer having been lost.
+    assert id_of(put(late, place("hears late"), made)) == made["id"]
+
+    monkeypatch.setattr("dapr_bridge.saver.saver._LONG_FOR_A_PUT", 0)
+    with pytest.raises(StaleWriterError):
+        put(late, place("hears late"), made)
+    assert put(late, put(late, place("alone")))
+
+
 async def end_superstep(worker: DaprSaver, parent: RunnableConfig, word: str) -> RunnableConfig:
     """Save writes and a checkpoint both at once, as LangGraph does."""
     _, child = await asyncio.gather(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any, TypedDict
 
@@ -435,3 +435,57 @@ async def test_the_values_at_which_a_run_goes_on_are_told_unless_they_were(was_t
     )
 
     assert ear.values == ([] if was_told else [{"words": ["in"]}])
+
+
+class StoppingSaver(InMemorySaver):
+    """Answers a worker that is stopped as it waits for the answer, while others go on.
+
+    Attributes:
+        meanwhile: what the others do.
+        reads_before: how many reads come before that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+        self.reads_before = 0
+
+    async def aget_tuple(self, config: Any) -> Any:
+        found = await super().aget_tuple(config)
+        self.reads_before -= 1
+        if self.meanwhile and self.reads_before < 0:
+            others, self.meanwhile = self.meanwhile, None
+            await others()
+        return found
+
+
+async def test_a_worker_that_is_stopped_on_the_way_to_a_node_does_not_run_what_another_has_saved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs, now, saver = Runs(), [1000.0], StoppingSaver()
+    monkeypatch.setattr("dapr_bridge._stepper.time.monotonic", lambda: now[0])
+    graph = fork_and_join(runs).compile(checkpointer=saver)
+    late, other = (Stepper(graph, fans_out=True) for _ in range(2))
+    plan = await other.advance({"words": ["in"]}, THREAD, head=None)
+    left = next(task for task in plan.tasks if task.node == "left")
+    where: Any = {"checkpoint_id": plan.checkpoint_id, "last_step": plan.last_step}
+
+    async def others() -> None:
+        assert await other.run_task(left, THREAD, **where) == "saved"
+        now[0] += 2
+
+    # The first read is for what tasks there are.
+    saver.meanwhile, saver.reads_before = others, 1
+
+    assert await late.run_task(left, THREAD, **where) == "saved"
+    assert runs == {"left": 1}
+
+
+async def test_a_task_runs_though_its_worker_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dapr_bridge._stepper._LONG_AGO_SECONDS", 0)
+    runs = Runs()
+
+    output = await Drive(fork_and_join(runs).compile()).invoke({"words": ["in"]})
+
+    assert output == {"words": ["in", "left", "right", "join"]}
+    assert runs == {"left": 1, "right": 1, "join": 1}
