@@ -41,6 +41,8 @@ _CACHE_BYTES = 32 << 20
 
 _LONG_FOR_A_PUT = 0.5
 
+_OF_A_VIEW = frozenset({"_viewed", "_is_fenced", "_glimpse", "store", "serde"})
+
 _CHECKPOINTS_AROUND = "checkpoint_map"
 """Where a subgraph's config has the checkpoints of the graphs around it; its checkpoints have them as `parents`."""
 
@@ -60,6 +62,9 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         patience: how long to wait for a sidecar that is away.
         cache_bytes: size of the cache of documents that never change.
     """
+
+    _viewed: DaprSaver | None = None
+    """The saver of which this one is a view."""
 
     def __init__(
         self,
@@ -84,7 +89,7 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         itself; else it raises `StaleWriterError`. This saver's own `put` stays free, as for a person's `update_state`
         or fork.
         """
-        view = copy.copy(self)
+        view = self._view()
         view._is_fenced = True
         return view
 
@@ -94,9 +99,20 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         Args:
             holder: tells whether it has, each time before something is sent.
         """
-        view = copy.copy(self)
+        view = self._view()
         view.store = self.store.on_behalf_of(holder)
         return view
+
+    def _view(self) -> Self:
+        view = copy.copy(self)
+        view._viewed = self
+        return view
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        # Each attempt at a run has a view of its own: what a subclass notes is to outlast it.
+        if self._viewed is not None and name not in _OF_A_VIEW:
+            setattr(self._viewed, name, value)
 
     def glimpsing(self, *, hides: Callable[[str], bool], without: Collection[str]) -> Self:
         """Return a view of this saver for one task of many, which reads no more than concerns it.

@@ -12,6 +12,7 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint, empty_checkpoint
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 
@@ -93,6 +94,25 @@ def test_a_writer_that_hears_late_that_its_checkpoint_is_saved_is_told_when_anot
     with pytest.raises(StaleWriterError):
         put(late, place("hears late"), made)
     assert put(late, put(late, place("alone")))
+
+
+class NotingSaver(DaprSaver):
+    """A saver of somebody's own, with a state."""
+
+    noted: str = ""
+
+
+def test_what_a_subclass_notes_outlasts_a_view_and_what_makes_the_view_does_not(stores_sidecar: Sidecar) -> None:
+    with NotingSaver(SQLITE, address=stores_sidecar.address) as own:
+        serde, view = own.serde, own.fenced()
+        view.noted = "by the view"
+        view.serde = JsonPlusSerializer()
+
+        assert own.noted == own.fenced().noted == "by the view"
+        assert own.serde is serde
+        first = put(own, place("views"))
+        put(own, first)
+        put(own, first)
 
 
 async def end_superstep(worker: DaprSaver, parent: RunnableConfig, word: str) -> RunnableConfig:
