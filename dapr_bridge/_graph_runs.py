@@ -161,20 +161,13 @@ class GraphRuns:
             is_other: whether one of them has brought another input than this one does.
             holder: is asked, before something is saved, whether the thread is the call's own still.
         """
-        graph = self._driven(request, holder)
-        stream = self._stream(request, run_id, graph, attempt=attempt)
+        stage = request.stage.checkpoint_id if request.stage else ""
+        attempted = self._attempted(
+            request, run_id, attempt, call=name_of_call(call_id, stage), control=control, holder=holder
+        )
+        attempted, stream = replace(attempted, stood_at=stood_at), attempted.stream
         if stream.refusal:
             return RunOutcome(status="refused", failure=stream.refusal)
-        stage = request.stage.checkpoint_id if request.stage else ""
-        attempted = _Attempt(
-            request=request,
-            run_id=run_id,
-            graph=graph,
-            stream=stream,
-            addressed=self._config(request, run_id, call=name_of_call(call_id, stage)),
-            stood_at=stood_at,
-            control=control or RunControl(),
-        )
         outcome = await self._outcome(attempted, is_other=is_other)
         if outcome.status == "finished":
             await self._forget_old(request.thread_id)
@@ -193,19 +186,12 @@ class GraphRuns:
         """Run one task of a superstep, and tell how it has ended."""
         # Nobody counts how often a task is delivered; its events only have to be told apart.
         attempt = random.randrange(1 << 31)  # noqa: S311 - a name, not a secret
-        graph = self._driven(request.run, holder)
-        stream = self._stream(request.run, run_id, graph, attempt=attempt, source=request.task.id)
-        call = name_of_call(call_id, request.checkpoint_id, request.task.id)
-        attempted = _Attempt(
-            request=request.run,
-            run_id=run_id,
-            graph=graph,
-            stream=stream,
-            addressed=self._config(request.run, run_id, call=call),
-            control=control or RunControl(),
+        order, call = request.task, name_of_call(call_id, request.checkpoint_id, request.task.id)
+        attempted = self._attempted(
+            request.run, run_id, attempt, call=call, control=control, holder=holder, source=order.id
         )
-        answers = await self.values.value(request.task.answers) if request.task.answers else {}
-        order = request.task
+        stream = attempted.stream
+        answers = await self.values.value(order.answers) if order.answers else {}
         task = PlannedTask(id=order.id, node=order.node, answers=answers, is_resumed=order.is_resumed)
         try:
             listener = stream.listener(attempted.latest)
@@ -223,6 +209,29 @@ class GraphRuns:
                 status="failed", failure=failure_of(error, node=task.node, task_id=task.id), events=stream.counts
             )
         return TaskOutcome(status=status, events=stream.counts)
+
+    def _attempted(
+        self,
+        request: RunRequest,
+        run_id: str,
+        number: int,
+        *,
+        call: str,
+        control: RunControl | None,
+        holder: Holder | None,
+        source: str = "run",
+    ) -> _Attempt:
+        graph = self._driven(request, holder)
+        return _Attempt(
+            request=request,
+            run_id=run_id,
+            graph=graph,
+            stream=RunStream(
+                graph, self.saver, self.bus, request=request, run_id=run_id, attempt=number, source=source
+            ),
+            addressed=self._config(request, run_id, call=call),
+            control=control or RunControl(),
+        )
 
     async def has_saved(self, request: TaskRequest, run_id: str) -> bool:
         """Whether the output of a task is saved, on the checkpoint at which the task is to run."""
@@ -352,11 +361,6 @@ class GraphRuns:
         if not has_writes or not await self.saver.ahas_input_of(run_id, head):
             return value
         return Command(resume=value.resume) if value.resume is not None else None
-
-    def _stream(
-        self, request: RunRequest, run_id: str, graph: Graph, *, attempt: int, source: str = "run"
-    ) -> RunStream:
-        return RunStream(graph, self.saver, self.bus, request=request, run_id=run_id, attempt=attempt, source=source)
 
     def _config(self, request: RunRequest, run_id: str, *, call: str = "") -> RunnableConfig:
         given = dict(request.config)

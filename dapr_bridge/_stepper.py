@@ -179,14 +179,15 @@ class Stepper:
         Raises:
             Exception: the node's exception, after its own retries.
         """
-        end = await self._try_task(task, config, _Looked(checkpoint_id), last_step)
-        # Its worker was stopped on the way to the node; another one may have saved the task meanwhile.
-        return end or await self._try_task(task, config, _Looked(checkpoint_id, is_last=True), last_step) or "stopped"
+        looked = _Looked(checkpoint_id)
+        end = await self._try_task(task, config, looked, last_step)
+        if looked.was_long_ago:
+            # The worker was stopped on the way to the node; another one may have saved the task meanwhile.
+            end = await self._try_task(task, config, _Looked(checkpoint_id, is_last=True), last_step)
+        return end
 
-    async def _try_task(
-        self, task: PlannedTask, config: RunnableConfig, looked: _Looked, last_step: int
-    ) -> TaskEnd | None:
-        """Run one task; returns None, and has run nothing, when too long has passed since it was seen to be open."""
+    async def _try_task(self, task: PlannedTask, config: RunnableConfig, looked: _Looked, last_step: int) -> TaskEnd:
+        """Run one task, unless too long has passed since its checkpoint was looked at."""
         checkpoint_id = looked.checkpoint_id
         superstep = await self._superstep(config, checkpoint_id)
         if superstep is None:
@@ -221,8 +222,6 @@ class Stepper:
                 raise
         if view.is_finished:
             return "saved"
-        if looked.was_long_ago:
-            return None
         return "paused" if view.has_asked else "stopped"
 
     async def output_so_far(self, config: RunnableConfig) -> Any:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import random
-import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,26 +26,23 @@ from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge.errors import ValueNotFoundError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import copying, delta, keeping, reading, removal, tasks, writing
-from dapr_bridge.saver.documents import ALL, Documents, Glimpse, Memory, Place
+from dapr_bridge.saver.documents import ALL, Documents, Memory, Place
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.saver.listing import Search
 from dapr_bridge.saver.records import INPUT_TASK, Codec
-from dapr_bridge.saver.sidecar import Holder, Patience
+from dapr_bridge.saver.sidecar import Patience
 from dapr_bridge.saver.standing import Standing, read_standing
 from dapr_bridge.saver.store import StateStore
+from dapr_bridge.saver.views import Viewed
 
 _CACHE_BYTES = 32 << 20
-
-_LONG_FOR_A_PUT = 0.5
-
-_OF_A_VIEW = frozenset({"_viewed", "_is_fenced", "_glimpse", "store", "serde"})
 
 _CHECKPOINTS_AROUND = "checkpoint_map"
 """Where a subgraph's config has the checkpoints of the graphs around it; its checkpoints have them as `parents`."""
 
 
-class DaprSaver(BaseCheckpointSaver[str], Closing):
+class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
     """A checkpointer whose documents live in a Dapr state store.
 
     Each superstep writes the checkpoint, the channel values that changed, and the head; values of any size are kept.
@@ -63,9 +58,6 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         cache_bytes: size of the cache of documents that never change.
     """
 
-    _viewed: DaprSaver | None = None
-    """The saver of which this one is a view."""
-
     def __init__(
         self,
         store: str,
@@ -79,51 +71,6 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         super().__init__(serde=serde or JsonPlusSerializer(allowed_msgpack_modules=tuple(allowed_types) or None))
         self.store = StateStore(store, address=address, patience=patience or Patience())
         self._memory = Memory(cache_bytes)
-        self._is_fenced = False
-        self._glimpse = ALL
-
-    def fenced(self) -> Self:
-        """Return a view of this saver for a run that nobody else may drive, over the same connection and cache.
-
-        Its `put` succeeds only when the latest checkpoint of the namespace is the parent of the new one, or the new one
-        itself; else it raises `StaleWriterError`. This saver's own `put` stays free, as for a person's `update_state`
-        or fork.
-        """
-        view = self._view()
-        view._is_fenced = True
-        return view
-
-    def on_behalf_of(self, holder: Holder) -> Self:
-        """Return a view of this saver for a run that saves something only as long as it has its thread.
-
-        Args:
-            holder: tells whether it has, each time before something is sent.
-        """
-        view = self._view()
-        view.store = self.store.on_behalf_of(holder)
-        return view
-
-    def _view(self) -> Self:
-        view = copy.copy(self)
-        view._viewed = self
-        return view
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        # Each attempt at a run has a view of its own: what a subclass notes is to outlast it.
-        if self._viewed is not None and name not in _OF_A_VIEW:
-            setattr(self._viewed, name, value)
-
-    def glimpsing(self, *, hides: Callable[[str], bool], without: Collection[str]) -> Self:
-        """Return a view of this saver for one task of many, which reads no more than concerns it.
-
-        Args:
-            hides: tells, by task id, whose writes on a checkpoint of the root graph are left out.
-            without: channels of the root graph whose values are left out.
-        """
-        view = copy.copy(self)
-        view._glimpse = Glimpse(hides=hides, without=without)
-        return view
 
     @property
     def leases(self) -> Leases:
@@ -364,11 +311,7 @@ class DaprSaver(BaseCheckpointSaver[str], Closing):
         # LangGraph begins the first superstep while the checkpoint before it is on its way.
         self._note_driven(place, checkpoint["id"], metadata)
         record, values = writing.split_checkpoint(checkpoint, kept, get_checkpoint_id(config), new_versions)
-        sent_at = time.monotonic()
         yield from writing.put_checkpoint(self._documents, place, record, values, is_fenced=self._is_fenced)
-        if self._is_fenced and time.monotonic() - sent_at >= _LONG_FOR_A_PUT:
-            # A worker that was stopped meanwhile may be late: the next superstep may be saved by another.
-            yield from writing.check_latest(self._documents, place, record)
         return place.config(checkpoint["id"])
 
     def _note_driven(self, place: Place, checkpoint_id: str, metadata: CheckpointMetadata) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ from dapr_bridge.saver.records import CheckpointRecord
 from dapr_bridge.saver.runs import run_writes
 from dapr_bridge.saver.store import ABSENT, Document, Write
 
+# A worker that was stopped for so long (SIGSTOP) may have been taken for dead.
+_LONG_FOR_A_PUT = 0.5
+
 
 def put_checkpoint(
     documents: Documents, place: Place, record: CheckpointRecord, values: Mapping[str, Any], *, is_fenced: bool
@@ -25,8 +29,10 @@ def put_checkpoint(
     """Save a checkpoint and the channel values that are new in it; the head moves last.
 
     Raises:
-        StaleWriterError: `is_fenced`, and the head is neither the checkpoint's parent nor beyond this very checkpoint.
+        StaleWriterError: `is_fenced`, and the head is neither the checkpoint's parent nor beyond this very checkpoint,
+            or it is beyond that, and the answer came late: the next superstep may be saved by another worker.
     """
+    sent_at = time.monotonic()
     put = _Put(documents, place, record, _body(documents, place, record, values), is_fenced)
     memory, own_key = documents.memory, place.pending_key(record.checkpoint["id"])
     # LangGraph sends the writes of a run's input and the checkpoint that they are on at the same time.
@@ -37,6 +43,8 @@ def put_checkpoint(
         memory.unwritten.put(own_key, {})
     for write in put.body:
         memory.documents.put(write.key, write.data or b"")
+    if is_fenced and time.monotonic() - sent_at >= _LONG_FOR_A_PUT:
+        yield from _check_latest(documents, place, record)
 
 
 def _put(put: _Put) -> Steps[None]:
@@ -85,6 +93,14 @@ def _put_alone(put: _Put) -> Steps[None]:
         documents.memory.heads.put(place.head_key, documents.store.start_read(place.head_key))
 
 
+def _check_latest(documents: Documents, place: Place, record: CheckpointRecord) -> Steps[None]:
+    latest = (yield from documents.read_head(place)).latest
+    if latest != record.checkpoint["id"]:
+        raise StaleWriterError(
+            thread_id=place.thread_id, namespace=place.namespace, parent=record.parent_id, latest=latest
+        )
+
+
 def _known_head(put: _Put) -> Steps[Mapping[str, Document] | None]:
     """Return the head that is known, if it is of use: it lets a put pass, and never refuses one.
 
@@ -96,19 +112,6 @@ def _known_head(put: _Put) -> Steps[Mapping[str, Document] | None]:
         return None
     expected = yield from documents.store.finish_read(key, ahead)
     return None if put.is_stale(documents.head(expected.get(key))) else expected
-
-
-def check_latest(documents: Documents, place: Place, record: CheckpointRecord) -> Steps[None]:
-    """Make sure that a checkpoint is the latest of its namespace.
-
-    Raises:
-        StaleWriterError: it is not.
-    """
-    latest = (yield from documents.read_head(place)).latest
-    if latest != record.checkpoint["id"]:
-        raise StaleWriterError(
-            thread_id=place.thread_id, namespace=place.namespace, parent=record.parent_id, latest=latest
-        )
 
 
 def put_payload(documents: Documents, name: str, value: Any) -> Steps[None]:

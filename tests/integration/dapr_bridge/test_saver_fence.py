@@ -90,7 +90,7 @@ def test_a_writer_that_hears_late_that_its_checkpoint_is_saved_is_told_when_anot
     # Put once more, its first answer having been lost.
     assert id_of(put(late, place("hears late"), made)) == made["id"]
 
-    monkeypatch.setattr("dapr_bridge.saver.saver._LONG_FOR_A_PUT", 0)
+    monkeypatch.setattr("dapr_bridge.saver.writing._LONG_FOR_A_PUT", 0)
     with pytest.raises(StaleWriterError):
         put(late, place("hears late"), made)
     assert put(late, put(late, place("alone")))

@@ -37,6 +37,17 @@ async def is_live(_: str) -> bool:
     return True
 
 
+def endless(is_at_work: asyncio.Event) -> Callable[[Claimed], Awaitable[RunOutcome]]:
+    """Work that says that it has begun, and comes to no end."""
+
+    async def work(_: Claimed) -> RunOutcome:
+        is_at_work.set()
+        await asyncio.Event().wait()
+        return FINISHED
+
+    return work
+
+
 def call(run_id: str, *, thread: str, call_id: str = "") -> RunCall:
     return RunCall(thread_id=thread, run_id=run_id, call_id=call_id or run_id, instance_id=f"of {run_id}")
 
@@ -256,12 +267,7 @@ async def test_a_run_whose_thread_another_run_has_had_in_the_meantime_does_not_g
     await claims.claim(early)
     await claims.release(early, FINISHED)
 
-    async def work(_: Claimed) -> RunOutcome:
-        is_at_work.set()
-        await asyncio.Event().wait()
-        return FINISHED
-
-    working = asyncio.create_task(turns.take(zombie, work))
+    working = asyncio.create_task(turns.take(zombie, endless(is_at_work)))
     await is_at_work.wait()
     # Its workflow was ended from outside, and the other run has taken the thread over.
     await claims.release(zombie)
@@ -287,12 +293,7 @@ async def test_a_worker_stops_when_its_call_has_ended_elsewhere_though_its_run_h
     first, answered = (call("r", thread="again elsewhere", call_id=each) for each in ("asks", "is answered"))
     is_at_work = asyncio.Event()
 
-    async def work(_: Claimed) -> RunOutcome:
-        is_at_work.set()
-        await asyncio.Event().wait()
-        return FINISHED
-
-    working = asyncio.create_task(turns.take(first, work))
+    working = asyncio.create_task(turns.take(first, endless(is_at_work)))
     await is_at_work.wait()
     await claims.release(first, RunOutcome(status="interrupted", checkpoint_id=asked))
     await claims.claim(answered)

@@ -288,6 +288,15 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Awaitable[None]]:
     return lambda: asyncio.sleep(0.6)
 
 
+async def cancelled_elsewhere(two: Two, request: RunRequest) -> tuple[asyncio.Task[Any], Any, Any]:
+    """Bring the first worker into a node, and have the second one cancel its run; returns what is saved by then."""
+    within = asyncio.create_task(two.first.activities.advance()(delivery(request), request.to_json()))
+    await two.nodes.is_within.wait()
+    await CancelMarks(two.second.saver.store).put(f"{request.thread_id}::1")
+    ended = await two.second.activities.advance()(delivery(request), request.to_json())
+    return within, ended, await all_saved(two.second.saver, request.thread_id)
+
+
 @pytest.mark.parametrize("store", ALL_STORES)
 async def test_a_worker_that_wakes_up_where_its_run_has_ended_saves_nothing(
     start: Start, store: str, stopped: Callable[[], Awaitable[None]]
@@ -295,11 +304,7 @@ async def test_a_worker_that_wakes_up_where_its_run_has_ended_saves_nothing(
     two = await start(store)
     request = two.request()
 
-    late = asyncio.create_task(two.first.activities.advance()(delivery(request), request.to_json()))
-    await two.nodes.is_within.wait()
-    await CancelMarks(two.second.saver.store).put(f"{request.thread_id}::1")
-    ended = await two.second.activities.advance()(delivery(request), request.to_json())
-    told = await all_saved(two.second.saver, request.thread_id)
+    late, ended, told = await cancelled_elsewhere(two, request)
     await stopped()
     two.nodes.may_go_on.set()
 
@@ -361,11 +366,7 @@ async def test_a_run_that_is_cancelled_for_another_worker_is_not_over_before_tha
     two = await start()
     request = two.request()
 
-    given_up = asyncio.create_task(two.first.activities.advance()(delivery(request), request.to_json()))
-    await two.nodes.is_within.wait()
-    await CancelMarks(two.second.saver.store).put(f"{request.thread_id}::1")
-    ended = await two.second.activities.advance()(delivery(request), request.to_json())
-    told = await all_saved(two.second.saver, request.thread_id)
+    given_up, ended, told = await cancelled_elsewhere(two, request)
     two.nodes.may_go_on.set()
 
     assert await given_up == ended
