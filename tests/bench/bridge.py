@@ -136,7 +136,7 @@ def _aims(chains: Sequence[Times], fans: Sequence[Times], costs: Sequence[Cost],
         for way, what in (("joined", "between two others"), ("loops", "with a loop of LangGraph and one write"))
         for each in fans
     ]
-    figures += [_flatness(costs, "state"), _flatness(costs, "history")]
+    figures += [_flatness(costs, "state"), _flatness(costs, "history"), *_evenness(chains)]
     return [
         *figures,
         Figure(
@@ -160,6 +160,23 @@ def _further(chains: Sequence[Times]) -> list[Figure]:
             value = f"{task / plain:.2f} times"
             what = f"unit `task` over a plain activity, {what}"
             figures.append(Figure(what=what, value=value, aim="at most 1.3 times"))
+    return figures
+
+
+def _evenness(chains: Sequence[Times]) -> list[Figure]:
+    """What a superstep takes once a run has begun, at each size of the state: in the longest chains that were run."""
+    by_size: dict[int, list[Times]] = {}
+    for each in chains:
+        by_size.setdefault(each.load.ballast, []).append(each)
+    longest = [each[-2:] for each in by_size.values() if len(each) > 1]
+    figures: list[Figure] = []
+    for unit in UNITS:
+        found = [each for shorter, longer in longest if (each := longer.beyond(shorter, unit)) is not None]
+        if found:
+            shorter, longer = (each.load.goal for each in longest[0])
+            what = f"each superstep beyond {shorter:,}, up to {longer:,}, over all sizes of the state"
+            value = f"{min(found):.2f} to {max(found):.2f} ms"
+            figures.append(Figure(what=f"unit `{unit}`, {what}", value=value, aim="constant"))
     return figures
 
 

@@ -44,6 +44,7 @@ def test_the_bridge_is_measured_drawn_and_written_beside_what_stands_on_the_page
     ]
     assert "as it was" in text
     assert "out of date" not in text
+    assert "unit `run`, each superstep beyond 1, up to 2, over all sizes of the state" in text
     # Each chain is measured in all ways, and the figures come live.
     assert ended.stdout.count("chain of 2, state 0 B: plain Dapr activity") == 1
     pictures = {each.name for each in (tmp_path / "plots").iterdir()}
