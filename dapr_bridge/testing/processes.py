@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -20,25 +21,46 @@ from dapr_bridge._contexts import Running
 from dapr_bridge.errors import LocalDaprError
 
 _TAIL_LINES = 20
+_LOOPBACK = "127.0.0.1"
 
 _PORTS = range(20_000, 30_000)
 """Below those that Linux, macOS and Windows lend to outgoing connections: one of these stays free until it is used."""
 
+_MOST_KEPT = 128
+
 _candidates = itertools.cycle(random.SystemRandom().sample(_PORTS, k=len(_PORTS)))
+_kept: deque[socket.socket] = deque()
 
 
 def free_port() -> int:
-    """Return a TCP port that nothing listens on right now, on any interface, and that was not returned lately."""
-    return next(port for port in itertools.islice(_candidates, len(_PORTS)) if _is_free(port))
+    """Return a TCP port that nothing listens on right now, on any interface, and that nobody here was told lately.
+
+    Test sessions side by side, and the workers of one, are told different ones.
+
+    Raises:
+        LocalDaprError: all of them are taken.
+    """
+    for port in itertools.islice(_candidates, len(_PORTS)):
+        keeper = _keep(port)
+        if keeper:
+            _kept.append(keeper)
+            if len(_kept) > _MOST_KEPT:
+                _kept.popleft().close()
+            return port
+    raise LocalDaprError(f"no port is free from {_PORTS.start} to {_PORTS.stop - 1}")
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
+def _keep(port: int) -> socket.socket | None:
+    """Keep a port from other processes that ask here, until it is listened on: by its namesake in UDP."""
+    keeper = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        keeper.bind((_LOOPBACK, port))
+        with socket.socket() as probe:
             probe.bind(("", port))
-        except OSError:
-            return False
-    return True
+    except OSError:
+        keeper.close()
+        return None
+    return keeper
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = 30.0, pause: float = 0.02) -> None:

@@ -204,7 +204,7 @@ class Stage(Running):
     def wait_until_well(self) -> None:
         """Wait until everything is up again."""
         self.plane.wait_until_healthy()
-        wait_until(self.sidecar.is_healthy, what="the sidecar", seconds=60)
+        self.sidecar.process.wait_for(self.sidecar.is_healthy, what="the sidecar", seconds=60)
         for worker in self.workers:
             wait_until(lambda worker=worker: worker.gateway.is_connected, what=f"worker {worker.name}", seconds=60)
 
