@@ -317,19 +317,15 @@ class GraphRuns:
         """Run the graph up to several tasks at once; returns also the view of the saver that it had."""
         listener = attempt.stream.listener(start.config)
         stepper = await self._stepper(attempt, listener, start.earlier)
-        stage = attempt.request.stage
-        how_far: dict[str, Any] = (
-            {
-                "last_step": stage.last_step,
-                "paused": stage.paused,
-                "stopped": stage.stopped,
-                "told_at": stage.checkpoint_id,
-            }
-            if stage
-            else {"made": start.earlier.made}
-        )
         async with listener or nullcontext():
-            advance = await stepper.advance(start.value, start.config, head=start.head, is_new=start.is_new, **how_far)
+            advance = await stepper.advance(
+                start.value,
+                start.config,
+                head=start.head,
+                stage=attempt.request.stage,
+                made=start.earlier.made,
+                is_new=start.is_new,
+            )
         return advance, stepper.view
 
     async def _stepper(self, attempt: _Attempt, ear: Ear | None, earlier: Earlier = _NOTHING_EARLIER) -> Stepper:

@@ -39,6 +39,7 @@ from dapr_bridge._saver_view import NestedReads, SaverView
 from dapr_bridge._supersteps import Plans, Superstep
 from dapr_bridge._task_events import Ear, GoingOn, OneTask, SavedTasks
 from dapr_bridge._task_views import SavedView, SettledView, TaskView
+from dapr_bridge._wire import Stage
 
 Graph = Pregel[Any, Any, Any, Any]
 _LEVEL = "|"
@@ -119,12 +120,9 @@ class Stepper:
         config: RunnableConfig,
         *,
         head: CheckpointTuple | None,
-        last_step: int | None = None,
+        stage: Stage | None = None,
         made: int = 0,
-        paused: Collection[str] = (),
-        stopped: Collection[str] = (),
         is_new: bool = True,
-        told_at: str = "",
     ) -> Advance:
         """Go on until the run ends, waits, or has several tasks to run.
 
@@ -132,12 +130,9 @@ class Stepper:
             value: LangGraph's input, a `Command`, or None to go on.
             config: LangGraph's config; its thread.
             head: the thread's latest checkpoint, as it was read after the run had got the thread.
-            last_step: as the last `Advance` of this run said; None for a call that begins.
+            stage: what became of the tasks of the last `Advance` of this run; None for a call that begins.
             made: how many checkpoints earlier deliveries of a call that begins have made.
-            paused: tasks that have stopped at a breakpoint within, or to ask something.
-            stopped: those of them that have asked nothing.
             is_new: whether the run begins here, so that tasks which have asked something are run again.
-            told_at: the checkpoint of the run's last `Advance`, whose values were told.
 
         Raises:
             GraphDrained: the run was stopped by its control.
@@ -145,13 +140,13 @@ class Stepper:
         """
         pending = PendingTasks.on(head)
         answers = answers_of(value, pending)
-        last_step = self._last_step(config, head, made) if last_step is None else last_step
+        last_step = stage.last_step if stage else self._last_step(config, head, made)
         decision = Decision(
             head=_id(head),
             pending=pending,
             answers=answers,
-            paused=frozenset(paused),
-            stopped=frozenset(stopped),
+            paused=frozenset(stage.paused if stage else ()),
+            stopped=frozenset(stage.stopped if stage else ()),
             asks_again=is_new,
             is_resuming=is_new and head is not None and (value is None or isinstance(value, Command)),
             fans_out=self._fans_out,
@@ -163,7 +158,8 @@ class Stepper:
             with_answers_by_id(value, answers),
             config,
             FanOut(decision.decide, self._control),
-            ear=GoingOn(self._ear) if self._ear and told_at and told_at == _id(head) else self._ear,
+            # The values of the fan-out's checkpoint were told before it.
+            ear=GoingOn(self._ear) if self._ear and stage and stage.checkpoint_id == _id(head) else self._ear,
         )
         self.view.take_back()
         if ended.was_stopped and decision.is_drained:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import os
@@ -61,6 +62,15 @@ def _keep(port: int) -> socket.socket | None:
         keeper.close()
         return None
     return keeper
+
+
+def _let_go() -> None:
+    while _kept:
+        _kept.pop().close()
+
+
+# Before the interpreter complains of sockets that were left open.
+atexit.register(_let_go)
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = 30.0, pause: float = 0.02) -> None:

@@ -12,6 +12,7 @@ from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 
 from dapr_bridge._stepper import Advance, PlannedTask, Stepper, TaskEnd
+from dapr_bridge._wire import Stage
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "t"}}
 
@@ -51,9 +52,7 @@ class Drive:
             None,
             self._config,
             head=await self._head(),
-            last_step=plan.last_step,
-            paused=paused,
-            stopped=stopped,
+            stage=Stage(checkpoint_id=plan.checkpoint_id, last_step=plan.last_step, paused=paused, stopped=stopped),
             is_new=False,
         )
 

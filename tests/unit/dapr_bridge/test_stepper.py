@@ -19,6 +19,7 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import CachePolicy, Command, Send, interrupt
 
 from dapr_bridge._stepper import Advance, PlannedTask, Stepper, TaskEnd
+from dapr_bridge._wire import Stage
 from tests.kit.stepping import THREAD, Drive
 
 pytestmark = pytest.mark.anyio
@@ -429,9 +430,8 @@ async def test_the_values_at_which_a_run_goes_on_are_told_unless_they_were(was_t
         None,
         THREAD,
         head=await saver.aget_tuple(THREAD),
-        last_step=plan.last_step,
+        stage=Stage(checkpoint_id=plan.checkpoint_id, last_step=plan.last_step) if was_told else None,
         is_new=False,
-        told_at=plan.checkpoint_id if was_told else "",
     )
 
     assert ear.values == ([] if was_told else [{"words": ["in"]}])

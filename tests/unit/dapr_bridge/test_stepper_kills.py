@@ -14,6 +14,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
 from dapr_bridge._stepper import Advance, Stepper
+from dapr_bridge._wire import Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -138,7 +139,8 @@ class Workflow:
 
     async def _go_on(self, config: RunnableConfig, plan: Advance) -> Advance:
         head = await self.saver.aget_tuple(config)
-        return await self._worker().advance(None, config, head=head, last_step=plan.last_step, is_new=False)
+        stage = Stage(checkpoint_id=plan.checkpoint_id, last_step=plan.last_step)
+        return await self._worker().advance(None, config, head=head, stage=stage, is_new=False)
 
     def _worker(self) -> Stepper:
         return Stepper(self.graph, fans_out=True)
