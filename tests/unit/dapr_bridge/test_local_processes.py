@@ -1,11 +1,10 @@
-"""What tests start: their ports."""
+"""What tests start: their ports; a process that is told one binds its namesake in UDP."""
 
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
-from contextlib import ExitStack
+
+import pytest
 
 from dapr_bridge.testing import free_port
 
@@ -22,24 +21,18 @@ def test_a_port_is_not_returned_twice_in_a_row_nor_while_something_listens() -> 
         assert all(free_port() != ports[0] for _ in range(10_000))
 
 
-_ASK = """
-from dapr_bridge.testing import free_port
+def test_a_port_is_kept_from_other_processes_until_it_is_listened_on() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as another_process:
+        told = _unkept_port()
+        another_process.bind(("127.0.0.1", told))
+        assert all(free_port() != told for _ in range(10_000))
 
-print(*(free_port() for _ in range(100)), flush=True)
-input()
-"""
+    with socket.socket(type=socket.SOCK_DGRAM) as another_process, pytest.raises(OSError, match="in use"):
+        another_process.bind(("127.0.0.1", free_port()))
 
 
-def test_processes_side_by_side_are_told_different_ports() -> None:
-    with ExitStack() as stack:
-        command = [sys.executable, "-c", _ASK]
-        asking = [
-            stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-            for _ in range(4)
-        ]
-        told = [port for each in asking if each.stdout for port in each.stdout.readline().split()]
-        for each in asking:
-            each.communicate("\n")
-
-    assert len(told) == 400
-    assert len(set(told)) == len(told)
+def _unkept_port() -> int:
+    port = free_port()
+    for _ in range(1_000):
+        free_port()
+    return port
