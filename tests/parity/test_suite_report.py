@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 from tests.parity.langgraph_suite.report import Comparison, write_report
@@ -66,3 +69,12 @@ def test_a_failure_that_nobody_looked_into_shows_its_error() -> None:
     )
 
     assert "1: not looked into yet: `ValueError: odd`" in page
+
+
+def test_help_tells_of_each_way_and_runs_nothing() -> None:
+    command = [sys.executable, "-m", "tests.parity", "--help"]
+    world = {**os.environ, "COLUMNS": "400"}
+    ended = subprocess.run(command, env=world, capture_output=True, text=True, timeout=60, check=True)
+
+    assert all(f"{way}: " in ended.stdout for way in ("native", "saver", "run", "task"))
+    assert "--select" in ended.stdout

@@ -14,6 +14,7 @@ from typing import Any
 from tests.parity.langgraph_suite.source import CACHE, provide_suite
 
 _HOME = Path(__file__).resolve().parents[3]
+_TAIL_LINES = 20
 
 # What LangGraph's tests import beside LangGraph; no part of this project, so none of its lock.
 _NEEDS = (
@@ -26,6 +27,10 @@ _NEEDS = (
     "requests",
     "syrupy",
 )
+
+
+class NoTestEndedError(Exception):
+    """Pytest could not begin, or none of the tests is chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +66,9 @@ def run_suite(how: str, *, select: str = "", seconds: int = 120) -> dict[str, Te
         how: `native`, `saver` or a unit, see the plugin.
         select: what to run of it, in pytest's `-k` language.
         seconds: how long a test may take.
+
+    Raises:
+        NoTestEndedError: pytest could not begin, or `select` chooses none.
     """
     uv = subprocess.run(
         ["sh", "local/provide-uv.sh"], cwd=_HOME, check=True, capture_output=True, text=True
@@ -88,12 +96,18 @@ def run_suite(how: str, *, select: str = "", seconds: int = 120) -> dict[str, Te
         with log_of(how).open("w") as output:
             environment = _environment(how, log)
             subprocess.run(command, cwd=suite, env=environment, check=False, stdout=output, stderr=subprocess.STDOUT)
+        if not log.exists():
+            raise NoTestEndedError("no test ended; pytest said:\n" + _tail(log_of(how)))
         return _read(log)
 
 
 def log_of(how: str) -> Path:
     """Return where pytest's output goes."""
     return _HOME / CACHE / f"{how}.log"
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text().splitlines()[-_TAIL_LINES:])
 
 
 def _environment(how: str, log: Path) -> Mapping[str, str]:

@@ -178,7 +178,7 @@ async def test_each_attempt_of_a_node_has_a_span_and_a_failed_one_says_what_kind
             raise ConnectionError(SPOKEN)
         return {}
 
-    await run(single("flaky", flaky, retry_policy=RetryPolicy(initial_interval=0.01, max_attempts=3)))
+    await run(single("flaky", flaky, retry_policy=RetryPolicy(initial_interval=0.01, jitter=False, max_attempts=3)))
 
     attempts = spans.named("graph.node flaky")
     assert [each["attempt"] for each in attempts] == [1, 2, 3]
