@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Self
 
 from langchain_core.runnables import RunnableConfig
-from langgraph._internal._config import DEFAULT_RECURSION_LIMIT
+from langgraph._internal._config import DEFAULT_RECURSION_LIMIT, ensure_config, merge_configs
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.constants import TAG_HIDDEN
 from langgraph.pregel import NodeBuilder, Pregel
@@ -171,6 +171,27 @@ def steps_allowed(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig) -> 
     """Return the recursion limit under which LangGraph runs a graph."""
     own = graph.config or {}
     return config.get("recursion_limit") or own.get("recursion_limit") or DEFAULT_RECURSION_LIMIT
+
+
+def bound_with(*configs: RunnableConfig | None) -> RunnableConfig:
+    """Return in one what a graph is bound to, and what is added to that."""
+    return merge_configs(*configs)
+
+
+def called_with(*configs: RunnableConfig | None) -> RunnableConfig:
+    """Return the config of a call: what it brings, on top of what it is made within.
+
+    A recursion limit is in it if one was given; what LangGraph notes in the metadata is noted where the graph runs.
+    """
+    config = ensure_config(*configs)
+    given = {key for each in configs if each for key in each.get("metadata", {})}
+    noted = config.get("configurable", {})
+    config["metadata"] = {
+        key: value for key, value in config.get("metadata", {}).items() if key in given or noted.get(key) != value
+    }
+    if config.get("recursion_limit") is DEFAULT_RECURSION_LIMIT:
+        del config["recursion_limit"]
+    return config
 
 
 def is_hidden(graph: Pregel[Any, Any, Any, Any], node: str) -> bool:

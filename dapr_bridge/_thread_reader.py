@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import merge_configs
 from langchain_core.runnables.graph import Graph
 from langgraph.pregel import Pregel
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import StateSnapshot, StateUpdate
 
+from dapr_bridge._langgraph import bound_with
 from dapr_bridge.errors import CallRefusedError
 from dapr_bridge.saver import DaprSaver
 
@@ -102,7 +102,7 @@ class ThreadReader(PregelProtocol[Any, Any, Any, Any], ABC):
         return await self._local("aget_graph").aget_graph(config, xray=xray)
 
     def _merged(self, config: RunnableConfig | None) -> RunnableConfig:
-        return merge_configs(self.config, config)
+        return bound_with(self.config, config)
 
     def _local(self, what: str) -> Pregel[Any, Any, Any, Any]:
         if self._graph is None:

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import merge_configs
 from langgraph.pregel import Pregel
 from langgraph.types import All, StreamMode
 
@@ -20,6 +19,7 @@ from dapr_bridge._call_arguments import LangGraphOptions, refuse_others, refuse_
 from dapr_bridge._callbacks import reported
 from dapr_bridge._calls import Call, Calls
 from dapr_bridge._events import StreamRequest
+from dapr_bridge._langgraph import bound_with, called_with
 from dapr_bridge._presenting import Version, presenter
 from dapr_bridge._remote_run import RemoteRuns
 from dapr_bridge._subscription import EventSubscription
@@ -235,7 +235,7 @@ class DurableGraph(ThreadReader):
     def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Self:
         """Return a copy whose calls start from this config; it shares the connections."""
         copied = copy(self)
-        copied.config = merge_configs(self.config, config, cast("RunnableConfig", kwargs))
+        copied.config = bound_with(self.config, config, cast("RunnableConfig", kwargs))
         return copied
 
     # ----- for callers that block ---------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ class DurableGraph(ThreadReader):
         refuse_unknown(config or {})
         return Call.of(
             self._hosted_name,
-            self._merged(config),
+            called_with(self.config, config),
             options,
             context=context,
             run_id=run_id,

@@ -18,7 +18,7 @@ from dapr.ext.workflow import DaprWorkflowContext
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.config import get_stream_writer
-from langgraph.graph import START, StateGraph, add_messages
+from langgraph.graph import END, START, StateGraph, add_messages
 from langgraph.runtime import Runtime
 from langgraph.types import Send, interrupt
 from pydantic import BaseModel
@@ -89,6 +89,19 @@ def build_blocking() -> Any:
     graph.add_node("two", two)
     graph.add_edge(START, "one")
     graph.add_edge("one", "two")
+    return graph.compile()
+
+
+def build_loop() -> Any:
+    """Forty supersteps of one node."""
+
+    async def again(_: State) -> State:
+        return {"words": ["again"]}
+
+    graph = StateGraph(State)
+    graph.add_node("again", again)
+    graph.add_edge(START, "again")
+    graph.add_conditional_edges("again", lambda state: "again" if len(state["words"]) < 40 else END)
     return graph.compile()
 
 
@@ -206,6 +219,7 @@ def build_graphs(url: str) -> dict[str, Any]:
     return {
         "chain": build_chain(url),
         "blocking": build_blocking(),
+        "loop": build_loop(),
         "fan": build_fan(url),
         "nested": build_nested(url),
         "talk": build_talk(),

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.callbacks import GraphCallbackHandler, GraphInterruptEvent, GraphResumeEvent
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphRecursionError
 from langgraph.graph import START, StateGraph
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import Command, GraphOutput, StateUpdate
 
-from dapr_bridge import CallRefusedError, DurableGraph
+from dapr_bridge import CallRefusedError, DurableGraph, GraphFailedError
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
 from tests.kit.client_worker import State, Tone, Typed, build_graphs
@@ -121,6 +123,20 @@ async def test_a_config_given_once_counts_for_each_call(rig: ClientRig) -> None:
     assert isinstance(bound, DurableGraph)
     assert state.values["words"] == ["in", "one", "two", "three"]
     assert state.metadata["who"] == "me"
+
+
+@pytest.mark.parametrize("bound", [None, {"recursion_limit": 100}], ids=["alone", "over another"])
+async def test_langchains_own_recursion_limit_is_a_limit_as_any_other(
+    rig: ClientRig, bound: RunnableConfig | None
+) -> None:
+    async def run(graph: Any) -> str:
+        with pytest.raises((GraphRecursionError, GraphFailedError), match="limit of 25 reached") as failed:
+            await graph.with_config(bound).ainvoke({"words": []}, {**on_thread(f"{bound}"), "recursion_limit": 25})
+        return getattr(failed.value, "error_type", type(failed.value).__name__)
+
+    async with rig.client("loop") as durable:
+        assert await run(durable) == await run(plain(rig, "loop"))
+        assert len((await durable.ainvoke({"words": []}, on_thread(f"no limit, {bound}")))["words"]) == 40
 
 
 async def test_a_name_is_enough_to_run_and_not_to_read(rig: ClientRig) -> None:
@@ -259,16 +275,35 @@ async def test_it_is_a_node_of_another_graph(rig: ClientRig) -> None:
     assert output == await native.ainvoke({"words": ["in"]}, on_thread("outer"))
 
 
-async def test_its_questions_reach_the_graph_around_it(rig: ClientRig) -> None:
+@pytest.mark.parametrize("how", ["as a node", "without a config", "with an empty config", "with its own"])
+async def test_its_questions_reach_the_graph_around_it(rig: ClientRig, how: str) -> None:
     async with rig.client("asking") as durable:
-        whole = outer(lambda graph: graph.add_node("inside", durable))
-        output = await whole.ainvoke({"words": ["in"]}, on_thread("outer asks"))
+
+        async def inside(state: State, config: RunnableConfig) -> Any:
+            given = {"without a config": None, "with an empty config": RunnableConfig(), "with its own": config}[how]
+            return await durable.ainvoke(state, given)
+
+        whole = outer(lambda graph: graph.add_node("inside", durable if how == "as a node" else inside))
+        thread = on_thread(f"outer asks, {how}")
+        output = await whole.ainvoke({"words": ["in"]}, thread)
         asked: list[str] = []
         while "__interrupt__" in output:
             (question,) = output["__interrupt__"]
             asked.append(question.value)
-            output = await whole.ainvoke(Command(resume=f"yes, {question.value}"), on_thread("outer asks"))
+            output = await whole.ainvoke(Command(resume=f"yes, {question.value}"), thread)
 
     assert sorted(asked) == ["left?", "right?"]
     assert output["words"][-1] == "closed"
     assert {"left: yes, left?", "right: yes, right?"} < set(output["words"])
+
+
+async def test_in_a_runnable_it_runs_on_the_thread_of_the_call_around_it(rig: ClientRig) -> None:
+    async with rig.client("chain") as durable:
+
+        async def within(words: list[str]) -> Any:
+            return await durable.ainvoke({"words": words})
+
+        await RunnableLambda(within).ainvoke(["in"], on_thread("around"))
+        state = await durable.aget_state(on_thread("around"))
+
+    assert state.values["words"] == ["in", "one", "two", "three"]

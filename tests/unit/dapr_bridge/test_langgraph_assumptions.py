@@ -23,8 +23,10 @@ from dapr_bridge._langgraph import (
     NO_WRITES,
     Called,
     StepMade,
+    bound_with,
     call_anew,
     called_by,
+    called_with,
     going_on,
     idle_send,
     is_hidden,
@@ -214,6 +216,19 @@ async def test_an_idle_send_keeps_the_places_of_the_others_and_becomes_no_task(
 
 def test_without_a_limit_langgraph_allows_as_many_supersteps_as_the_bridge() -> None:
     assert _langgraph.steps_allowed(fork(), {}) == int(_config.DEFAULT_RECURSION_LIMIT)
+
+
+def test_a_call_has_what_is_given_and_no_limit_of_langgraphs_own() -> None:
+    bound: RunnableConfig = {"tags": ["b", "a"], "metadata": {"who": "me"}, "configurable": {"thread_id": "t"}}
+
+    called = called_with(bound, {"tags": ["a"], "configurable": {"more": 1}})
+
+    assert "recursion_limit" not in called, "LangGraph's default limit would override that of the worker's graph"
+    assert called.get("tags") == ["b", "a", "a"]
+    assert called.get("configurable") == {"thread_id": "t", "more": 1}
+    assert called.get("metadata") == {"who": "me"}, "LangGraph's notes would travel as the caller's own"
+    assert called_with({"recursion_limit": 25}).get("recursion_limit") == 25, "LangChain's default is no limit"
+    assert bound_with({"recursion_limit": 100}, {"recursion_limit": 25}).get("recursion_limit") == 25
 
 
 def after_steps(graph: Graph, made: int) -> Graph:
