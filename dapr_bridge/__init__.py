@@ -5,6 +5,7 @@ from dapr_bridge.client import DurableGraph
 from dapr_bridge.errors import (
     BridgeError,
     CallRefusedError,
+    CheckpointNotFoundError,
     GraphChangedError,
     GraphFailedError,
     GraphNotFoundError,
@@ -32,6 +33,7 @@ from dapr_bridge.worker import GraphWorker, Unit
 __all__ = [
     "BridgeError",
     "CallRefusedError",
+    "CheckpointNotFoundError",
     "DaprSaver",
     "DaprStore",
     "DurableGraph",

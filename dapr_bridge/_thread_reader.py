@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.graph import Graph
+from langgraph.checkpoint.base import get_checkpoint_id
 from langgraph.pregel import Pregel
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import StateSnapshot, StateUpdate
@@ -72,14 +73,20 @@ class ThreadReader(PregelProtocol[Any, Any, Any, Any], ABC):
     async def aupdate_state(
         self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> RunnableConfig:
-        """Change a thread's state by hand, as if a node had written it."""
-        return await self._local("aupdate_state").aupdate_state(self._merged(config), values, as_node, task_id)
+        """Change a thread's state by hand, as if a node had written it.
+
+        Raises:
+            CallRefusedError: the config names a checkpoint that is not there, or kept no more.
+        """
+        local, merged = self._local("aupdate_state"), await self._checked(config)
+        return await local.aupdate_state(merged, values, as_node, task_id)
 
     def update_state(
         self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> RunnableConfig:
         """Change a thread's state, as `aupdate_state` does."""
-        return self._local("update_state").update_state(self._merged(config), values, as_node, task_id)
+        local, merged = self._local("update_state"), self._checked_sync(config)
+        return local.update_state(merged, values, as_node, task_id)
 
     async def abulk_update_state(
         self,
@@ -87,11 +94,11 @@ class ThreadReader(PregelProtocol[Any, Any, Any, Any], ABC):
         updates: Sequence[Sequence[StateUpdate]],  # LangGraph's name is `supersteps`; the protocol's is this
     ) -> RunnableConfig:
         """Apply several changes, superstep by superstep."""
-        return await self._local("abulk_update_state").abulk_update_state(self._merged(config), updates)
+        return await self._local("abulk_update_state").abulk_update_state(await self._checked(config), updates)
 
     def bulk_update_state(self, config: RunnableConfig, updates: Sequence[Sequence[StateUpdate]]) -> RunnableConfig:
         """Apply several changes, as `abulk_update_state` does."""
-        return self._local("bulk_update_state").bulk_update_state(self._merged(config), updates)
+        return self._local("bulk_update_state").bulk_update_state(self._checked_sync(config), updates)
 
     def get_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
         """Return the graph's drawing."""
@@ -104,6 +111,19 @@ class ThreadReader(PregelProtocol[Any, Any, Any, Any], ABC):
     def _merged(self, config: RunnableConfig | None) -> RunnableConfig:
         return bound_with(self.config, config)
 
+    async def _checked(self, config: RunnableConfig) -> RunnableConfig:
+        """Return the config of a change, which LangGraph would make to an empty state if its checkpoint were gone."""
+        merged = self._merged(config)
+        if get_checkpoint_id(merged) and await self._saver.aget_tuple(merged) is None:
+            raise _gone(merged)
+        return merged
+
+    def _checked_sync(self, config: RunnableConfig) -> RunnableConfig:
+        merged = self._merged(config)
+        if get_checkpoint_id(merged) and self._saver.get_tuple(merged) is None:
+            raise _gone(merged)
+        return merged
+
     def _local(self, what: str) -> Pregel[Any, Any, Any, Any]:
         if self._graph is None:
             raise CallRefusedError(
@@ -111,3 +131,9 @@ class ThreadReader(PregelProtocol[Any, Any, Any, Any], ABC):
                 f"DurableGraph(graph, name={self._hosted_name!r}, ...)"
             )
         return self._graph
+
+
+def _gone(config: RunnableConfig) -> CallRefusedError:
+    return CallRefusedError(
+        f"checkpoint {get_checkpoint_id(config)!r} is not there, or kept no more: begin at one that is listed"
+    )

@@ -11,6 +11,7 @@ BridgeError
 |-- ThreadBusyError           another run of the thread is going on
 |-- LeaseHeldError            another holds a lease, and did not let go in the time given
 |-- StaleWriterError          a driven run wrote to a thread that has gone on without it
+|-- CheckpointNotFoundError   a checkpoint was to follow one that was deleted, with whose values it would be gone
 |-- ThreadLostError           a driven run wrote when its thread was no longer its own
 |-- ValueNotKeptError         a value cannot come back equal from the store
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
@@ -136,6 +137,10 @@ class StaleWriterError(BridgeError, GraphBubbleUp):
         self.namespace = namespace
         self.parent = parent
         self.latest = latest or None
+
+
+class CheckpointNotFoundError(BridgeError):
+    """A checkpoint was deleted from which a thread was to be gone on with; the thread is as it was."""
 
 
 class ThreadLostError(BridgeError, GraphBubbleUp):

@@ -205,7 +205,7 @@ class Documents:
         """
         data = self.memory.documents.get_many(wanted)
         missing = [key for key in dict.fromkeys(wanted) if key not in data]
-        asked = [*missing, *others]
+        asked = list(dict.fromkeys([*missing, *others]))
         found = yield from self.memory.reads.take("\n".join(asked), lambda: self.store.read(asked))
         for key in missing:
             if key in found:
@@ -225,6 +225,12 @@ class Documents:
     def read_records_and_writes(self, place: Place, ids: Sequence[str], glimpse: Glimpse = ALL) -> Steps[Bare]:
         """Read checkpoints without their values, and the writes on each, in one bulk read."""
         return (yield from self._read_bare(place, ids, glimpse))[0]
+
+    def read_addressed(self, place: Place, checkpoint_id: str, glimpse: Glimpse = ALL) -> Steps[Bare]:
+        """Read one checkpoint as `read_records_and_writes` does, unless another process has deleted it."""
+        key = place.checkpoint_key(checkpoint_id)
+        bare, found = yield from self._read_bare(place, [checkpoint_id], glimpse, key)
+        return bare if key in found else ({}, bare[1])
 
     def read_latest(self, place: Place, glimpse: Glimpse = ALL) -> Steps[tuple[str, Bare]]:
         """Read the latest checkpoint as `read_records_and_writes` does: at once, if it is the one last seen."""

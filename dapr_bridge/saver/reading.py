@@ -7,6 +7,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
 
+from dapr_bridge.errors import StateStoreError
 from dapr_bridge.saver import keys
 from dapr_bridge.saver.documents import ALL, Bare, Documents, Glimpse, Place
 from dapr_bridge.saver.effects import Steps
@@ -19,12 +20,20 @@ BY_HAND = frozenset({"update", "fork"})
 def read_checkpoint(
     documents: Documents, place: Place, checkpoint_id: str | None, glimpse: Glimpse = ALL
 ) -> Steps[CheckpointTuple | None]:
-    """Read one checkpoint; the latest when no id is given."""
+    """Read one checkpoint; the latest when no id is given.
+
+    Raises:
+        StateStoreError: the latest one lacks values.
+    """
     if checkpoint_id:
-        bare = yield from documents.read_records_and_writes(place, [checkpoint_id], glimpse)
-    else:
-        checkpoint_id, bare = yield from documents.read_latest(place, glimpse)
-    found = yield from _tuples(documents, place, [checkpoint_id], bare, glimpse)
+        bare = yield from documents.read_addressed(place, checkpoint_id, glimpse)
+        found = yield from _tuples(documents, place, [checkpoint_id], bare, glimpse)
+        return found[0] if found else None
+    latest, bare = yield from documents.read_latest(place, glimpse)
+    found = yield from _tuples(documents, place, [latest], bare, glimpse)
+    if not found and latest in bare[0]:
+        where = f"checkpoint {latest!r} of thread {place.thread_id!r}, namespace {place.namespace!r}"
+        raise StateStoreError(f"{where}, lacks values: it is being deleted, or they were lost; read it again")
     return found[0] if found else None
 
 
@@ -45,8 +54,8 @@ def read_checkpoints(documents: Documents, place: Place, ids: Sequence[str]) -> 
 def _tuples(
     documents: Documents, place: Place, ids: Sequence[str], bare: Bare, glimpse: Glimpse
 ) -> Steps[list[CheckpointTuple]]:
-    whole, pending = bare
-    records = {each: record.without(glimpse.without) for each, record in whole.items()}
+    all_of, pending = bare
+    records = {each: record.without(glimpse.without) for each, record in all_of.items()}
     value_keys = [key for record in records.values() for key in place.value_keys(record)]
     apart_keys = {(each, task): place.apart_key(each, task) for each in records for task in pending[each].apart}
     values, found = yield from documents.read_immutable(value_keys, *apart_keys.values())
@@ -55,7 +64,9 @@ def _tuples(
         writes = documents.task_writes(found.get(key))
         if writes:
             tasks[checkpoint_id][task_id] = writes
-    return [_tuple(documents, place, records[each], values, tasks[each]) for each in ids if each in records]
+    # Values are deleted before the checkpoint that names them.
+    whole = [each for each in ids if each in records and values.keys() >= {*place.value_keys(records[each])}]
+    return [_tuple(documents, place, records[each], values, tasks[each]) for each in whole]
 
 
 def has_input_of(documents: Documents, place: Place, checkpoint_id: str, run_id: str) -> Steps[bool]:
@@ -120,7 +131,7 @@ def _tuple(
     tasks: Mapping[str, TaskWrites],
 ) -> CheckpointTuple:
     value_keys = {name: place.value_key(name, version) for name, version in record.stored.items()}
-    loaded = {name: documents.codec.load(values[key]) for name, key in value_keys.items() if key in values}
+    loaded = {name: documents.codec.load(values[key]) for name, key in value_keys.items()}
     return CheckpointTuple(
         config=place.config(record.checkpoint["id"]),
         checkpoint=record.with_values(loaded),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 
 from dapr_bridge._names import BRIDGE_METADATA, CALL_METADATA, RUN_METADATA
-from dapr_bridge.errors import StaleWriterError
+from dapr_bridge.errors import CheckpointNotFoundError, StaleWriterError
 from dapr_bridge.saver import keys, tasks
 from dapr_bridge.saver.documents import Documents, Place, guard_of
 from dapr_bridge.saver.effects import Steps
@@ -31,20 +31,34 @@ def put_checkpoint(
     Raises:
         StaleWriterError: `is_fenced`, and the head is neither the checkpoint's parent nor beyond this very checkpoint,
             or it is beyond that, and the answer came late: the next superstep may be saved by another worker.
+        CheckpointNotFoundError: it shares values with its parent, which was deleted.
     """
     sent_at = time.monotonic()
-    put = _Put(documents, place, record, _body(documents, place, record, values), is_fenced)
+    has_shared = record.stored.keys() > values.keys()
+    put = _Put(documents, place, record, _body(documents, place, record, values), is_fenced, has_shared)
     memory, own_key = documents.memory, place.pending_key(record.checkpoint["id"])
     # LangGraph sends the writes of a run's input and the checkpoint that they are on at the same time.
     with memory.locks.hold(own_key) as turn:
         yield turn.ready
-        yield from _put(put)
+        yield from _put_after_parent(put)
         memory.latest.put(place.head_key, record.checkpoint["id"])
         memory.unwritten.put(own_key, {})
     for write in put.body:
         memory.documents.put(write.key, write.data or b"")
     if is_fenced and time.monotonic() - sent_at >= _LONG_FOR_A_PUT:
         yield from _check_latest(documents, place, record)
+
+
+def _put_after_parent(put: _Put) -> Steps[None]:
+    try:
+        yield from _put(put)
+    except CheckpointNotFoundError:
+        head = yield from put.documents.read_head(put.place)
+        listed = yield from put.documents.read_ids_of(put.place, head)
+        if put.record.parent_id not in listed:
+            raise
+        # Put long ago, and its id is in a chunk by now.
+        yield from _put(replace(put, in_chunks=frozenset(listed)))
 
 
 def _put(put: _Put) -> Steps[None]:
@@ -72,7 +86,7 @@ def _put_with(put: _Put, writes: tasks.TasksSave) -> Steps[bool]:
             is_done = yield from writes.steps_with(
                 () if expected is not None else put.keys, lambda found: put.decide({**found, **(expected or {})})
             )
-        except StaleWriterError:
+        except (StaleWriterError, CheckpointNotFoundError):
             # Which it may be alone, too.
             return False
         documents.memory.heads.put(head_key, documents.store.start_read(head_key))
@@ -111,7 +125,8 @@ def _known_head(put: _Put) -> Steps[Mapping[str, Document] | None]:
     if ahead is None:
         return None
     expected = yield from documents.store.finish_read(key, ahead)
-    return None if put.is_stale(documents.head(expected.get(key))) else expected
+    head = documents.head(expected.get(key))
+    return None if put.is_stale(head) or put.is_orphan(head) else expected
 
 
 def put_payload(documents: Documents, name: str, value: Any) -> Steps[None]:
@@ -163,6 +178,8 @@ class _Put:
     record: CheckpointRecord
     body: Sequence[Write]
     is_fenced: bool
+    has_shared: bool
+    in_chunks: frozenset[str] = frozenset()
 
     @property
     def parent_key(self) -> str:
@@ -183,6 +200,11 @@ class _Put:
             raise StaleWriterError(
                 thread_id=place.thread_id, namespace=place.namespace, parent=self.record.parent_id, latest=old.latest
             )
+        if self.is_orphan(old):
+            raise CheckpointNotFoundError(
+                f"checkpoint {self.record.parent_id!r} of thread {place.thread_id!r}, namespace {place.namespace!r}, "
+                "whose values the one to be saved shares, was deleted: begin at one that is listed"
+            )
         new = old.with_checkpoint(self.record.checkpoint["id"], follows_latest=self.is_fenced)
         runs: list[Write] = []
         if self.record.run_id and old.run != self.record.run_id:
@@ -193,6 +215,13 @@ class _Put:
         chunks = chunk_writes(documents, place, old, new)
         moved = Write(place.head_key, documents.dump(new.to_document()), guard_of(found, place.head_key))
         return [*runs, *self.body, *chunks, *spaces, moved]
+
+    def is_orphan(self, head: Head) -> bool:
+        """Whether the checkpoint shares values with a parent that is not listed; a fence has looked by itself."""
+        parent_id = self.record.parent_id
+        if self.is_fenced or not self.has_shared or parent_id in (None, self.record.checkpoint["id"], head.latest):
+            return False
+        return parent_id not in self.in_chunks.union(head.ids)
 
     def is_stale(self, head: Head) -> bool:
         is_repeat = self.record.checkpoint["id"] in head.ids

@@ -125,6 +125,19 @@ async def test_a_config_given_once_counts_for_each_call(rig: ClientRig) -> None:
     assert state.metadata["who"] == "me"
 
 
+async def test_a_state_that_is_not_there_is_not_changed(rig: ClientRig) -> None:
+    async with rig.client("chain") as durable:
+        await durable.ainvoke({"words": ["in"]}, on_thread("changed"))
+        gone: RunnableConfig = {"configurable": {"thread_id": "changed", "checkpoint_id": "1"}}
+        with pytest.raises(CallRefusedError, match="checkpoint '1' is not there, or kept no more"):
+            await durable.aupdate_state(gone, {"words": ["by hand"]})
+        with pytest.raises(CallRefusedError, match="checkpoint '1' is not there"):
+            await asyncio.to_thread(durable.update_state, gone, {"words": ["by hand"]})
+        state = await durable.aget_state(on_thread("changed"))
+
+    assert state.values["words"] == ["in", "one", "two", "three"]
+
+
 @pytest.mark.parametrize("bound", [None, {"recursion_limit": 100}], ids=["alone", "over another"])
 async def test_langchains_own_recursion_limit_is_a_limit_as_any_other(
     rig: ClientRig, bound: RunnableConfig | None

@@ -10,12 +10,14 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
+from langgraph.checkpoint.base.id import uuid6
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from dapr_bridge import DaprSaver
-from dapr_bridge.saver.documents import Documents, Memory
-from dapr_bridge.saver.effects import Steps
+from dapr_bridge import CheckpointNotFoundError, DaprSaver, StateStoreError
+from dapr_bridge.saver.documents import Documents, Memory, Place
+from dapr_bridge.saver.effects import Steps, run
 from dapr_bridge.saver.records import Codec
 from dapr_bridge.saver.removal import delete_for_runs, delete_thread, prune
 from dapr_bridge.testing import Sidecar
@@ -173,6 +175,60 @@ def test_a_copy_of_a_pruned_thread_has_what_its_state_is_rebuilt_from(saver: Dap
 
     with DaprSaver(saver.store.name, address=saver.store.address) as fresh:
         assert states_of(counting(fresh), "thinned-copy") == before[:1]
+
+
+def test_what_another_process_has_deleted_is_not_there(saver: DaprSaver) -> None:
+    graph = plain(saver)
+    graph.invoke({"fixed": "kept", "count": 0}, thread("elsewhere"), durability="sync")
+    seen = list(saver.list(thread("elsewhere")))
+
+    with DaprSaver(saver.store.name, address=saver.store.address) as another:
+        another.prune(["elsewhere"])
+
+    assert [saver.get_tuple(each.config) is not None for each in seen] == [True, *[False] * (len(seen) - 1)]
+    assert [each.checkpoint["id"] for each in saver.list(thread("elsewhere"))] == [seen[0].checkpoint["id"]]
+
+
+def branch(found: CheckpointTuple) -> Checkpoint:
+    """A checkpoint that changes nothing of another one."""
+    return {**found.checkpoint, "id": str(uuid6())}
+
+
+def test_a_thread_does_not_go_on_from_a_checkpoint_that_is_deleted_meanwhile(saver: DaprSaver) -> None:
+    graph = plain(saver)
+    graph.invoke({"fixed": "kept", "count": 0}, thread("branched"), durability="sync")
+    found = list(saver.list(thread("branched")))[2]
+
+    with DaprSaver(saver.store.name, address=saver.store.address) as another:
+        another.prune(["branched"])
+        with pytest.raises(CheckpointNotFoundError, match=f"checkpoint '{found.checkpoint['id']}', .* was deleted"):
+            saver.put(found.config, branch(found), {"source": "update", "step": 1, "parents": {}}, {})
+
+        assert plain(another).get_state(thread("branched")).values["fixed"] == "kept"
+
+
+def test_a_thread_goes_on_from_any_checkpoint_that_it_has(saver: DaprSaver) -> None:
+    graph = plain(saver)
+    for number in range(20):
+        graph.invoke({"fixed": str(number), "count": 0}, thread("long branched"), durability="sync")
+    states = list(graph.get_state_history(thread("long branched")))
+
+    for state in (states[1], states[-2]):
+        values = graph.get_state(graph.update_state(state.config, {"count": 100})).values
+        assert values == {**state.values, "count": state.values["count"] + 100}
+
+
+def test_a_checkpoint_whose_values_are_gone_is_no_smaller_one(saver: DaprSaver) -> None:
+    graph = plain(saver)
+    graph.invoke({"fixed": "kept", "count": 0}, thread("halved"), durability="sync")
+    found = next(saver.list(thread("halved")))
+    version = str(found.checkpoint["channel_versions"]["fixed"])
+    run(saver.store.delete([Place(thread_id="halved", namespace="").value_key("fixed", version)]))
+
+    with DaprSaver(saver.store.name, address=saver.store.address) as another:
+        assert another.get_tuple(found.config) is None
+        with pytest.raises(StateStoreError, match="lacks values"):
+            another.get_tuple(thread("halved"))
 
 
 def test_a_run_goes_on_while_its_thread_is_pruned_from_elsewhere(saver: DaprSaver) -> None:
