@@ -201,7 +201,7 @@ def test_a_thread_does_not_go_on_from_a_checkpoint_that_is_deleted_meanwhile(sav
 
     with DaprSaver(saver.store.name, address=saver.store.address) as another:
         another.prune(["branched"])
-        with pytest.raises(CheckpointNotFoundError, match=f"checkpoint '{found.checkpoint['id']}', .* was deleted"):
+        with pytest.raises(CheckpointNotFoundError, match=f"checkpoint '{found.checkpoint['id']}' of .* was deleted"):
             saver.put(found.config, branch(found), {"source": "update", "step": 1, "parents": {}}, {})
 
         assert plain(another).get_state(thread("branched")).values["fixed"] == "kept"
