@@ -232,6 +232,22 @@ async def test_a_workflow_whose_thread_was_deleted_by_name_is_told_so_when_the_a
     assert "EmptyInputError" in state.failure_details.message
 
 
+async def test_a_history_that_dapr_does_not_delete_is_no_end_of_a_purge(rig: Rig) -> None:
+    await rig.run_chain("beside")
+    await rig.start("asking", "told-twice")
+    await asyncio.to_thread(wait_until, lambda: rig.is_waiting("told-twice/q"), what="the question")
+    await rig.ends_when_told("told-twice", "answer", data="yes")
+    with closing(rig.workflows()) as client:
+        await asyncio.to_thread(client.raise_workflow_event, "told-twice", "answer", data="yes")
+
+    threads = ["beside", "told-twice/q"]
+    report = await rig.purge(threads=threads, dry_run=False)
+
+    assert sorted(each.thread_id for each in report.threads) == threads
+    assert [(await rig.saver.astanding(each)).exists for each in threads] == [False, False]
+    assert len(report.workflows) == (1 if rig.workflow_of("told-twice") else 2)
+
+
 async def test_of_a_purged_thread_nothing_is_stored_any_more(rig: Rig) -> None:
     await rig.run_chain("all-of-it", run_id="all-of-it-run", words=LARGE)
     assert {key.split("/")[1] for key in rig.keys_of("all-of-it") if "lg/" in key} >= {"T", "H", "C", "B", "L", "P"}
