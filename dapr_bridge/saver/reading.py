@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
@@ -12,6 +13,9 @@ from dapr_bridge.saver import keys
 from dapr_bridge.saver.documents import ALL, Bare, Documents, Glimpse, Place
 from dapr_bridge.saver.effects import Steps
 from dapr_bridge.saver.records import INPUT_TASK, CheckpointRecord, SavedWrite, TaskWrites
+
+Load = Callable[[bytes], Any]
+"""Deserializes a value."""
 
 BY_HAND = frozenset({"update", "fork"})
 """Sources of checkpoints that a person has put, with `update_state`."""
@@ -38,10 +42,13 @@ def read_checkpoint(
 
 
 def read_latest_without_values(documents: Documents, place: Place) -> Steps[CheckpointTuple | None]:
-    """Read the latest checkpoint and the writes on it, however large the values of its channels are."""
+    """Read the latest checkpoint and who has written what on it, however large the values are, and of whatever types.
+
+    The values of its channels are left out, and each write has None for its own.
+    """
     latest, (records, pending) = yield from documents.read_latest(place)
     bare = {each: record.without(record.stored) for each, record in records.items()}
-    found = yield from _tuples(documents, place, [latest], (bare, pending), ALL)
+    found = yield from _tuples(documents, place, [latest], (bare, pending), ALL, load=lambda _: None)
     return found[0] if found else None
 
 
@@ -52,7 +59,13 @@ def read_checkpoints(documents: Documents, place: Place, ids: Sequence[str]) -> 
 
 
 def _tuples(
-    documents: Documents, place: Place, ids: Sequence[str], bare: Bare, glimpse: Glimpse
+    documents: Documents,
+    place: Place,
+    ids: Sequence[str],
+    bare: Bare,
+    glimpse: Glimpse,
+    *,
+    load: Load | None = None,
 ) -> Steps[list[CheckpointTuple]]:
     all_of, pending = bare
     records = {each: record.without(glimpse.without) for each, record in all_of.items()}
@@ -66,7 +79,8 @@ def _tuples(
             tasks[checkpoint_id][task_id] = writes
     # Values are deleted before the checkpoint that names them.
     whole = [each for each in ids if each in records and values.keys() >= {*place.value_keys(records[each])}]
-    return [_tuple(documents, place, records[each], values, tasks[each]) for each in whole]
+    make = partial(_tuple, place=place, values=values, load=load or documents.codec.load)
+    return [make(records[each], tasks[each]) for each in whole]
 
 
 def has_input_of(documents: Documents, place: Place, checkpoint_id: str, run_id: str) -> Steps[bool]:
@@ -124,20 +138,19 @@ def read_payload(documents: Documents, name: str) -> Steps[tuple[Any] | None]:
 
 
 def _tuple(
-    documents: Documents,
-    place: Place,
     record: CheckpointRecord,
-    values: Mapping[str, bytes],
     tasks: Mapping[str, TaskWrites],
+    *,
+    place: Place,
+    values: Mapping[str, bytes],
+    load: Load,
 ) -> CheckpointTuple:
     value_keys = {name: place.value_key(name, version) for name, version in record.stored.items()}
-    loaded = {name: documents.codec.load(values[key]) for name, key in value_keys.items()}
+    loaded = {name: load(values[key]) for name, key in value_keys.items()}
     return CheckpointTuple(
         config=place.config(record.checkpoint["id"]),
         checkpoint=record.with_values(loaded),
         metadata=record.metadata,
         parent_config=place.config(record.parent_id) if record.parent_id else None,
-        pending_writes=[
-            (task_id, write.channel, documents.codec.load(write.data)) for task_id, write in in_order(tasks)
-        ],
+        pending_writes=[(task_id, write.channel, load(write.data)) for task_id, write in in_order(tasks)],
     )

@@ -215,7 +215,7 @@ class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
         await arun(keeping.keep_last(self._documents, str(thread_id), count))
 
     async def astanding(self, thread_id: str) -> Standing:
-        """Return where a thread stands, without the values of its channels."""
+        """Return where a thread stands, without the values of its channels and of the writes on them."""
         return await arun(read_standing(self._documents, str(thread_id)))
 
     async def aget_delta_channel_history(

@@ -1,4 +1,4 @@
-"""Where a thread stands, read without the values of its channels: for whoever looks through many."""
+"""Where a thread stands, read without a value of its state: for whoever looks through many."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Standing:
     """Where a thread stands.
 
     Attributes:
-        latest: its latest checkpoint with the writes on it, without values; None when there is none.
+        latest: its latest checkpoint with the writes on it, whose values are left out; None when there is none.
         checkpoints: how many checkpoints it lists, in all namespaces.
         claim: the document of its claim; None when no run of the bridge has had it.
         exists: whether anything is stored of it.

@@ -25,6 +25,7 @@ from dapr_bridge import DaprSaver, GraphWorker, call_graph, wait_for
 from dapr_bridge.saver.effects import Steps, arun
 from dapr_bridge.saver.keeping import keep_last
 from tests.kit.counter import leave_mark
+from tests.kit.own_types import Offer
 from tests.kit.serving import serve_until_stopped
 
 
@@ -61,9 +62,18 @@ def build_question() -> Any:
     return StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile()
 
 
+def build_offer() -> Any:
+    """A node that asks with a value of a type of its own."""
+
+    async def ask(_: State) -> State:
+        return {"words": [interrupt(Offer(7))]}
+
+    return StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile()
+
+
 def build_graphs(url: str) -> dict[str, Any]:
     """The graphs, by the names under which the worker hosts them."""
-    return {"chain": build_chain(url), "question": build_question()}
+    return {"chain": build_chain(url), "question": build_question(), "offer": build_offer()}
 
 
 def patient(ctx: DaprWorkflowContext, _: Any) -> Generator[Any, Any, str]:
@@ -101,7 +111,7 @@ async def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
     make = DyingSaver if "DIES_AFTER" in os.environ else DaprSaver
-    with make(os.environ["STORE"]) as saver:
+    with make(os.environ["STORE"], allowed_types=[Offer]) as saver:
         worker = GraphWorker(
             graphs=build_graphs(os.environ["FAR_END"]), saver=saver, events=None, keep_checkpoints={"chain": 1}
         )

@@ -37,6 +37,7 @@ from dapr_bridge.saver.store import StateStore
 from dapr_bridge.testing import ControlPlane, Process, Sidecar, wait_until
 from tests.kit.client_rig import on_thread
 from tests.kit.counter import FarEnd, far_end
+from tests.kit.own_types import Offer
 from tests.kit.postgres import find_binaries, postgres
 from tests.kit.retention_worker import build_graphs
 from tests.kit.serving import start_serving
@@ -82,6 +83,13 @@ class Rig:
         async with self.graph("question") as question:
             asked = await question.ainvoke({"words": ["in"]}, on_thread(thread), run_id=f"{thread}-asks")
         return asked["__interrupt__"][0].id
+
+    async def offer(self, thread: str) -> None:
+        """Let a graph ask something on a thread, with a value of a type of its own."""
+        with DaprSaver(SQLITE, address=self.sidecar.address, allowed_types=[Offer]) as saver:
+            async with DurableGraph("offer", saver=saver, address=self.sidecar.address, events=None) as offer:
+                run = await offer.arun({"words": []}, on_thread(thread))
+        assert [each.value for each in run.interrupts] == [Offer(7)]
 
     async def purge(self, **given: Any) -> PurgeReport:
         """Purge."""
@@ -297,6 +305,17 @@ async def test_a_thread_that_is_named_goes_whatever_it_waits_for_and_no_other(ri
     assert rig.keys_of("named-asks") == set()
     assert {key for key in rig.keys_of("/named") if key.endswith("/named")} == set()
     assert (await rig.saver.astanding("not-named")).exists
+
+
+async def test_a_purge_needs_not_know_the_types_in_what_waits(rig: Rig) -> None:
+    await rig.offer("offered")
+
+    by_age = await rig.purge(older_than=NOW)
+    by_name = await rig.purge(threads=["offered"], dry_run=False)
+
+    assert by_age.kept["offered"] == "waiting"
+    assert [each.thread_id for each in by_name.threads] == ["offered"]
+    assert {key for key in rig.keys_of("/offered") if key.endswith("/offered")} == set()
 
 
 async def test_a_thread_that_a_run_has_stays_even_when_it_is_named(rig: Rig) -> None:
