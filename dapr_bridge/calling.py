@@ -12,7 +12,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.errors import GraphDrained
 from langgraph.types import Interrupt
 
-from dapr_bridge._payloads import decode_inline, encode_inline
+from dapr_bridge._payloads import decode_kept, encode_inline
 from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest
 from dapr_bridge._workflow import Drive
 from dapr_bridge.errors import (
@@ -199,9 +199,9 @@ def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtoco
         thread_id=request.thread_id,
         checkpoint_id=outcome.checkpoint_id,
         status=outcome.status,
-        output=decode_inline(outcome.output, serde) if outcome.output else None,
+        output=decode_kept(outcome.output, serde) if outcome.output else None,
         interrupts=tuple(
-            Interrupt(value=decode_inline(each["value"], serde), id=each["id"]) for each in outcome.interrupts
+            Interrupt(value=decode_kept(each["value"], serde), id=each["id"]) for each in outcome.interrupts
         ),
     )
 
