@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from dapr.ext.workflow import DaprWorkflowContext, TaskFailedError
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.errors import GraphDrained
 from langgraph.types import Interrupt
 
 from dapr_bridge._payloads import decode_kept, encode_inline
+from dapr_bridge._served import serde_around, wire_serde
 from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest
 from dapr_bridge._workflow import Drive
 from dapr_bridge.errors import (
@@ -90,8 +90,10 @@ def call_graph(
         GraphDrained: LangGraph's; a node has asked for it, and the thread can be gone on with.
         UnansweredError: nobody answered in time, and `on_interrupt` has no default.
         PayloadTooLargeError: the input has to travel by `Reference`.
+        ValueNotKeptError: the output or a question holds a type that the saver of the worker that runs this workflow
+            does not allow; or the input cannot be kept.
     """
-    serde = _wire_serde()
+    serde = wire_serde()
     request = RunRequest(
         graph=graph,
         thread_id=thread_id,
@@ -111,7 +113,7 @@ def call_graph(
         outcome = yield from _run(drive, _waiting(drive, on_interrupt, serde))
     except TaskFailedError as error:
         raise _failed(request, error) from error
-    result = to_result(request, outcome, serde)
+    result = to_result(request, outcome, serde_around(ctx))
     if on_interrupt and result.interrupts:
         raise _unanswered(graph, result, on_interrupt)
     return result
@@ -204,7 +206,3 @@ def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtoco
             Interrupt(value=decode_kept(each["value"], serde), id=each["id"]) for each in outcome.interrupts
         ),
     )
-
-
-def _wire_serde() -> SerializerProtocol:
-    return JsonPlusSerializer(allowed_msgpack_modules=None)

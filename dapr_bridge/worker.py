@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, get_args
 
-from dapr.ext.workflow import WorkflowRuntime
 from dapr.ext.workflow.logger import LoggerOptions
 from langgraph.channels import UntrackedValue
 from langgraph.pregel import Pregel
@@ -24,6 +23,7 @@ from dapr_bridge._graph_shape import GraphShape, fingerprint
 from dapr_bridge._langgraph import mend_sync_durability
 from dapr_bridge._late_turns import LateTurns
 from dapr_bridge._run_turns import RunTurns
+from dapr_bridge._served import ServedRuntime
 from dapr_bridge._workflow import graph_workflow, tasks_workflow
 from dapr_bridge._workflows import Workflows
 from dapr_bridge.errors import GraphNotFoundError, GraphRefusedError
@@ -78,8 +78,8 @@ class GraphWorker(AsyncRunning):
         quiet = LoggerOptions(log_handler=logging.NullHandler())
         self._workflows = Workflows(address)
         self._late = LateTurns(self._workflows.wake)
-        self.runtime = WorkflowRuntime(
-            host=host or None, port=port or None, logger_options=quiet, interceptors=[self._late]
+        self.runtime = ServedRuntime(
+            saver.serde, host=host or None, port=port or None, logger_options=quiet, interceptors=[self._late]
         )
         self._graphs = {name: _bind(graph, saver, store) for name, graph in graphs.items()}
         self._live = LiveWork()

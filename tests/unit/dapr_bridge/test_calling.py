@@ -6,8 +6,15 @@ from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
 
-from dapr_bridge import call_graph
-from tests.kit.workflow_replay import BEGINNING, WorkflowRun, replay_history, write_history
+import pytest
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from dapr_bridge import ValueNotKeptError, call_graph
+from dapr_bridge._payloads import encode_inline
+from dapr_bridge._served import ServedRuntime
+from tests.kit.own_types import Offer
+from tests.kit.workflow_replay import BEGINNING, Answer, WorkflowRun, replay_history, write_history
 
 FINISHED = {"status": "finished", "checkpoint_id": "c", "output": {"json": "done"}}
 
@@ -63,3 +70,32 @@ def test_a_call_in_flight_from_before_calls_were_named_goes_on() -> None:
     recorded[0]["given"]["run_id"] = None
 
     assert replay_history(unnamed, None, recorded) == "done"
+
+
+def sent(value: Any) -> Answer:
+    """Return how a worker answers whose graph has given this."""
+    output = encode_inline(value, JsonPlusSerializer(allowed_msgpack_modules=None), what="it")
+    return lambda *_: {**FINISHED, "output": output}
+
+
+def test_an_output_of_a_type_that_nobody_has_allowed_is_an_error_and_no_dict() -> None:
+    with pytest.raises(ValueNotKeptError, match=r"own_types\.Offer; pass it to DaprSaver\(allowed_types"):
+        WorkflowRun(named, None, sent({"offer": Offer(7)})).to_end()
+
+
+def test_an_output_of_default_types_comes_back_from_history_as_it_was() -> None:
+    given = {"messages": [HumanMessage("hi", id="1")], "words": {"a", "b"}, 1: b"one"}
+
+    assert WorkflowRun(named, None, sent(given)).to_end() == given
+
+
+def test_a_workflow_is_registered_once_and_known_by_its_function() -> None:
+    runtime = ServedRuntime(JsonPlusSerializer(allowed_msgpack_modules=[Offer]))
+
+    def workflow(ctx: Any) -> None: ...
+
+    runtime.register_workflow(workflow, name="mine")
+
+    assert vars(workflow)["_dapr_alternate_name"] == "mine"
+    with pytest.raises(ValueError, match="already registered as mine"):
+        runtime.register_workflow(workflow)
