@@ -182,7 +182,7 @@ class EventKeys:
 
     def _digest(self, payload: object) -> str:
         try:
-            encoded, _ = encode_payload(payload, self._serde)
+            encoded, _ = encode_payload(payload, self._serde, what="the event")
         except ValueNotKeptError:
             return ""
         return hashlib.sha256(repr(encoded).encode()).hexdigest()[:16]

@@ -165,7 +165,7 @@ class EventPublisher:
 
     async def _encode(self, payload: object, number: int) -> Payload:
         try:
-            encoded, size = encode_payload(payload, self._saver.serde)
+            encoded, size = encode_payload(payload, self._saver.serde, what="the event")
         except ValueNotKeptError as error:
             return {"error": str(error)}
         if size <= _MESSAGE_BYTES:
@@ -187,7 +187,7 @@ async def decode_event(event: Event, saver: DaprSaver) -> Any:
     """
     if "error" in event.value:
         raise ValueNotKeptError(f"an event of stream mode {event.mode!r} was lost: {event.value['error']}")
-    value = decode_kept(event.value, saver.serde)
+    value = decode_kept(event.value, saver.serde, what=f"an event of stream mode {event.mode!r}")
     if isinstance(value, Reference):
         value = await saver.aget_value(value)
     return with_tuples(value, frozenset(event.tuples))

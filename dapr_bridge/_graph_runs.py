@@ -191,7 +191,7 @@ class GraphRuns:
             request.run, run_id, attempt, call=call, control=control, holder=holder, source=order.id
         )
         stream = attempted.stream
-        answers = await self.values.value(order.answers) if order.answers else {}
+        answers = await self.values.value(order.answers, what="an answer") if order.answers else {}
         task = PlannedTask(id=order.id, node=order.node, answers=answers, is_resumed=order.is_resumed)
         try:
             listener = stream.listener(attempted.latest)
@@ -270,7 +270,7 @@ class GraphRuns:
             forgotten = await self._forgotten(attempt.addressed)
             if forgotten:
                 return refused(f"checkpoint {forgotten!r} is not there, or kept no more: begin at one that is listed")
-            value = await self._unapplied(await self.values.given(request.input), run_id, head)
+            value = await self._unapplied(await self.values.given(request.input, what="the input"), run_id, head)
             return await self._drive(attempt, _Start(value=value, config=attempt.addressed, head=head, is_new=True))
         value = await self._answers(request, head)
         # An answer is taken on from wherever the run has stopped.
@@ -344,7 +344,11 @@ class GraphRuns:
         if not request.answers:
             return None
         waiting = {question.id for question in PendingTasks.on(head).questions}
-        answers = {each: await self.values.given(given) for each, given in request.answers.items() if each in waiting}
+        answers = {
+            each: await self.values.given(given, what=f"the answer to {each!r}")
+            for each, given in request.answers.items()
+            if each in waiting
+        }
         return Command(resume=answers) if answers else None
 
     async def _unapplied(self, value: Any, run_id: str, head: CheckpointTuple | None) -> Any:
@@ -386,7 +390,8 @@ class GraphRuns:
     # ----- values -------------------------------------------------------------------------------------------------
 
     async def _order(self, task: PlannedTask, run_id: str) -> TaskOrder:
-        answers = await self.values.keep(dict(task.answers), f"{run_id}/answers/{task.id}") if task.answers else None
+        name, given = f"{run_id}/answers/{task.id}", dict(task.answers)
+        answers = await self.values.keep(given, name, what="an answer") if given else None
         return TaskOrder(id=task.id, node=task.node, answers=answers, is_resumed=task.is_resumed)
 
 

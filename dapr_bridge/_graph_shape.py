@@ -80,7 +80,7 @@ class GraphShape:
 
     async def _continues(self, request: RunRequest) -> bool:
         """Tell whether a run that begins takes up what its thread has to do next; an ordinary input discards that."""
-        value = await self.runs.values.given(request.input)
+        value = await self.runs.values.given(request.input, what="the input")
         return value is None or isinstance(value, Command)
 
     async def _find_missing(self, config: RunnableConfig) -> list[str]:

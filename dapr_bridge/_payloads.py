@@ -9,9 +9,9 @@ from typing import Any
 import ormsgpack
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from dapr_bridge.errors import PayloadTooLargeError, ValueNotKeptError
+from dapr_bridge.errors import PayloadTooLargeError
 from dapr_bridge.reference import Reference
-from dapr_bridge.saver.records import UNSERIALIZABLE, Codec
+from dapr_bridge.saver.records import Codec
 
 INLINE_BYTES = 8 * 1024
 """The largest value that history carries itself; a workflow's history may hold 4 MiB in all."""
@@ -30,10 +30,11 @@ def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payloa
 
     Raises:
         PayloadTooLargeError: it has more than `INLINE_BYTES`.
+        ValueNotKeptError: the serializer cannot keep it.
     """
     if isinstance(value, Reference):
         return dict(value.to_json())
-    payload, size = encode_payload(value, serde)
+    payload, size = encode_payload(value, serde, what=what)
     if size > INLINE_BYTES:
         raise PayloadTooLargeError(
             f"{what} has {size} bytes and history carries at most {INLINE_BYTES}: "
@@ -42,9 +43,9 @@ def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payloa
     return payload
 
 
-def fits_inline(value: Any, serde: SerializerProtocol) -> Payload | None:
+def fits_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payload | None:
     """Encode a value for history, or return None when it is too large."""
-    payload, size = encode_payload(value, serde)
+    payload, size = encode_payload(value, serde, what=what)
     return payload if size <= INLINE_BYTES else None
 
 
@@ -57,7 +58,7 @@ def decode_inline(payload: Payload, serde: SerializerProtocol) -> Any:
     return serde.loads_typed((payload["type"], base64.b64decode(payload["data"])))
 
 
-def decode_kept(payload: Payload, serde: SerializerProtocol) -> Any:
+def decode_kept(payload: Payload, serde: SerializerProtocol, *, what: str) -> Any:
     """Rebuild a value as `decode_inline` does, where the reader has a say in what types there are.
 
     Raises:
@@ -65,21 +66,18 @@ def decode_kept(payload: Payload, serde: SerializerProtocol) -> Any:
     """
     if "data" not in payload:
         return decode_inline(payload, serde)
-    return Codec(serde).load(payload["type"].encode() + b"\0" + base64.b64decode(payload["data"]))
+    return Codec(serde).load(payload["type"].encode() + b"\0" + base64.b64decode(payload["data"]), what)
 
 
-def encode_payload(value: Any, serde: SerializerProtocol) -> tuple[Payload, int]:
-    """Encode a value of any size; returns its size too.
+def encode_payload(value: Any, serde: SerializerProtocol, *, what: str) -> tuple[Payload, int]:
+    """Encode a value of any size; returns its size too. `what` names it in the error.
 
     Raises:
         ValueNotKeptError: the serializer cannot keep it.
     """
     if is_plain(value):
         return {"json": value}, len(json.dumps(value))
-    try:
-        kind, data = serde.dumps_typed(value)
-    except UNSERIALIZABLE as error:
-        raise ValueNotKeptError(f"a {type(value).__name__} cannot be kept in history: {error}") from error
+    kind, data = Codec(serde).dump_typed(value, what=what)
     encoded = base64.b64encode(data).decode()
     return {"type": kind, "data": encoded}, len(encoded)
 

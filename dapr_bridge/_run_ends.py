@@ -10,8 +10,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
-from langgraph.types import GraphOutput, StateSnapshot
+from langgraph.types import GraphOutput, Interrupt, StateSnapshot
 
+from dapr_bridge._payloads import Payload
 from dapr_bridge._pending import PendingTasks
 from dapr_bridge._run_values import RunValues
 from dapr_bridge._saver_view import SaverView
@@ -36,17 +37,19 @@ class RunEnds:
     ) -> RunOutcome:
         snapshot = await self._snapshot(config, view)
         # Not the state's: at a breakpoint in a subgraph it still shows a question that this run has answered.
-        interrupts = [
-            {"id": each.id, "value": await self.values.keep(each.value, f"{run_id}/interrupt/{each.id}")}
-            for each in output.interrupts
-        ]
+        interrupts = [{"id": each.id, "value": await self._question(each, run_id)} for each in output.interrupts]
         return RunOutcome(
             status="interrupted" if snapshot.next else "finished",
             checkpoint_id=_checkpoint_id(snapshot),
-            output=await self.values.keep(output.value, f"{run_id}/output/{_checkpoint_id(snapshot)}"),
+            output=await self.values.keep(
+                output.value, f"{run_id}/output/{_checkpoint_id(snapshot)}", what="the output"
+            ),
             interrupts=interrupts,
             run_id=run_id if interrupts else "",
         )
+
+    async def _question(self, asked: Interrupt, run_id: str) -> Payload:
+        return await self.values.keep(asked.value, f"{run_id}/interrupt/{asked.id}", what=f"question {asked.id!r}")
 
     async def drained(self, drained: GraphDrained, config: RunnableConfig) -> RunOutcome:
         snapshot = await self.graph.aget_state(config)

@@ -25,26 +25,26 @@ class RunValues:
 
     saver: DaprSaver
 
-    async def given(self, payload: Payload) -> Any:
-        """Rebuild a value that a caller has sent.
+    async def given(self, payload: Payload, *, what: str) -> Any:
+        """Rebuild a value that a caller has sent; `what` names it in the error.
 
         Raises:
             GivenReferenceError: it is a reference, under which nothing is saved.
         """
         try:
-            return await self.value(payload)
+            return await self.value(payload, what=what)
         except ValueNotFoundError as error:
             text = f"{error}: save the value with DaprSaver.aput_value before its reference is sent"
             raise GivenReferenceError(text) from error
 
-    async def value(self, payload: Payload) -> Any:
+    async def value(self, payload: Payload, *, what: str) -> Any:
         """Rebuild a value that has travelled."""
-        value = decode_kept(payload, self.saver.serde)
+        value = decode_kept(payload, self.saver.serde, what=what)
         return await self.saver.aget_value(value) if isinstance(value, Reference) else value
 
-    async def keep(self, value: Any, name: str) -> Payload:
+    async def keep(self, value: Any, name: str, *, what: str) -> Payload:
         """Make a value fit for history: itself, or a reference to where it is saved under a name."""
-        inline = fits_inline(value, self.saver.serde)
+        inline = fits_inline(value, self.saver.serde, what=what)
         return inline if inline is not None else dict((await self.saver.aput_value(name, value)).to_json())
 
     async def is_kept(self, value: Any, name: str) -> bool:

@@ -95,7 +95,7 @@ class RunStream:
         given = {name: options[name] for name in _LANGGRAPH_OPTIONS if options.get(name) is not None}
         if self._request.context is None:
             return given
-        context = decode_kept(self._request.context, self._saver.serde)
+        context = decode_kept(self._request.context, self._saver.serde, what="the context")
         return {
             **given,
             "context": await self._saver.aget_value(context) if isinstance(context, Reference) else context,

@@ -201,8 +201,9 @@ def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtoco
         thread_id=request.thread_id,
         checkpoint_id=outcome.checkpoint_id,
         status=outcome.status,
-        output=decode_kept(outcome.output, serde) if outcome.output else None,
+        output=decode_kept(outcome.output, serde, what=f"the output of {where}") if outcome.output else None,
         interrupts=tuple(
-            Interrupt(value=decode_kept(each["value"], serde), id=each["id"]) for each in outcome.interrupts
+            Interrupt(value=decode_kept(each["value"], serde, what=f"a question of {where}"), id=each["id"])
+            for each in outcome.interrupts
         ),
     )

@@ -87,7 +87,7 @@ class _Walk:
                 writes[channel].append((task_id, channel, value))
         found = {channel: DeltaChannelHistory(writes=writes[channel]) for channel in self.channels}
         for channel, key in self.seeds.items():
-            found[channel]["seed"] = self.documents.codec.load(self.values[key])
+            found[channel]["seed"] = self.documents.codec.load(self.values[key], f"channel {channel!r}")
         return found
 
     def _climb(self) -> str | None:
@@ -138,10 +138,10 @@ class _Walk:
                 self.apart[spot] = writes
 
     def _writes_on(self, checkpoint_id: str, channels: Collection[str]) -> list[tuple[str, str, Any]]:
-        pending = self.pending[checkpoint_id]
+        pending, load = self.pending[checkpoint_id], self.documents.codec.load
         apart = {task: self.apart[checkpoint_id, task] for task in pending.apart if (checkpoint_id, task) in self.apart}
         return [
-            (task_id, write.channel, self.documents.codec.load(write.data))
+            (task_id, write.channel, load(write.data, f"the write to channel {write.channel!r}"))
             for task_id, write in in_order({**pending.here, **apart})
             if write.channel in channels
         ]

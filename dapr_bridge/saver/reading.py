@@ -14,8 +14,8 @@ from dapr_bridge.saver.documents import ALL, Bare, Documents, Glimpse, Place
 from dapr_bridge.saver.effects import Steps
 from dapr_bridge.saver.records import INPUT_TASK, CheckpointRecord, SavedWrite, TaskWrites
 
-Load = Callable[[bytes], Any]
-"""Deserializes a value."""
+Load = Callable[[bytes, str], Any]
+"""Deserializes a value, which the text names in an error."""
 
 BY_HAND = frozenset({"update", "fork"})
 """Sources of checkpoints that a person has put, with `update_state`."""
@@ -48,7 +48,7 @@ def read_latest_without_values(documents: Documents, place: Place) -> Steps[Chec
     """
     latest, (records, pending) = yield from documents.read_latest(place)
     bare = {each: record.without(record.stored) for each, record in records.items()}
-    found = yield from _tuples(documents, place, [latest], (bare, pending), ALL, load=lambda _: None)
+    found = yield from _tuples(documents, place, [latest], (bare, pending), ALL, load=_leave_out)
     return found[0] if found else None
 
 
@@ -56,6 +56,9 @@ def read_checkpoints(documents: Documents, place: Place, ids: Sequence[str]) -> 
     """Read checkpoints with their values and pending writes: two bulk reads for any number of them."""
     bare = yield from documents.read_records_and_writes(place, ids)
     return (yield from _tuples(documents, place, ids, bare, ALL))
+
+
+def _leave_out(data: bytes, what: str) -> None: ...
 
 
 def _tuples(
@@ -134,7 +137,7 @@ def read_payload(documents: Documents, name: str) -> Steps[tuple[Any] | None]:
     """Read a value by its name: a tuple of one, or None when there is none."""
     key = keys.payload_key(name)
     found = yield from documents.store.read([key])
-    return (documents.load(found[key]),) if key in found else None
+    return (documents.codec.load(found[key].data, f"the value {name!r}"),) if key in found else None
 
 
 def _tuple(
@@ -146,11 +149,14 @@ def _tuple(
     load: Load,
 ) -> CheckpointTuple:
     value_keys = {name: place.value_key(name, version) for name, version in record.stored.items()}
-    loaded = {name: load(values[key]) for name, key in value_keys.items()}
+    loaded = {name: load(values[key], f"channel {name!r}") for name, key in value_keys.items()}
     return CheckpointTuple(
         config=place.config(record.checkpoint["id"]),
         checkpoint=record.with_values(loaded),
         metadata=record.metadata,
         parent_config=place.config(record.parent_id) if record.parent_id else None,
-        pending_writes=[(task_id, write.channel, load(write.data)) for task_id, write in in_order(tasks)],
+        pending_writes=[
+            (task_id, write.channel, load(write.data, f"the write to channel {write.channel!r}"))
+            for task_id, write in in_order(tasks)
+        ],
     )

@@ -11,16 +11,13 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointMeta
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
 
-from dapr_bridge.errors import ValueNotKeptError
+from dapr_bridge.saver.unkept import UNSERIALIZABLE, not_allowed, not_kept
 
 INPUT_TASK = "00000000-0000-0000-0000-000000000000"
 """LangGraph's task id for the writes of an input or Command."""
 
 _ERROR_SOURCE = "__error_source_node__"
 _CONTROL_CHANNELS = frozenset({*WRITES_IDX_MAP, _ERROR_SOURCE})
-
-UNSERIALIZABLE = (TypeError, ValueError, OverflowError, AttributeError, RecursionError)
-"""What LangGraph's serializer raises for a value that it cannot keep."""
 
 
 class Codec:
@@ -31,16 +28,22 @@ class Codec:
 
     def dump(self, value: Any, *, what: str) -> bytes:
         """Serialize a value; `what` names it in the error."""
-        try:
-            kind, data = self._serde.dumps_typed(value)
-        except UNSERIALIZABLE as error:
-            raise ValueNotKeptError(
-                f"{what} holds a {type(value).__name__} that LangGraph's serializer cannot keep: {error}"
-            ) from error
+        kind, data = self.dump_typed(value, what=what)
         return kind.encode() + b"\0" + data
 
-    def load(self, data: bytes) -> Any:
-        """Deserialize a value.
+    def dump_typed(self, value: Any, *, what: str) -> tuple[str, bytes]:
+        """Serialize a value, as `dump` does, but return its kind apart.
+
+        Raises:
+            ValueNotKeptError: the serializer cannot keep it.
+        """
+        try:
+            return self._serde.dumps_typed(value)
+        except UNSERIALIZABLE as error:
+            raise not_kept(value, error, self._serde, what=what) from error
+
+    def load(self, data: bytes, what: str = "stored state") -> Any:
+        """Deserialize a value; `what` names it in the error.
 
         Raises:
             ValueNotKeptError: it holds a type that is not allowed; the stored bytes stay as they are.
@@ -49,8 +52,7 @@ class Codec:
         _blocked.names.clear()
         value = self._serde.loads_typed((kind.decode(), body))
         if _blocked.names:
-            names = ", ".join(sorted(_blocked.names))
-            raise ValueNotKeptError(f"stored state holds {names}; pass it to DaprSaver(allowed_types=[...]) to load it")
+            raise not_allowed(_blocked.names, what=what)
         return value
 
 

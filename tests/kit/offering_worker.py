@@ -36,10 +36,16 @@ async def ask(_: State) -> State:
     return {"offer": interrupt(Offer(8))}
 
 
+async def spoil(_: State) -> State:
+    """Give what no serializer can keep."""
+    return {"offer": len}
+
+
 def build_graphs() -> dict[str, Any]:
     """The graphs, by the names under which the worker hosts them."""
     return {
-        each.__name__: StateGraph(State).add_node(each).add_edge(START, each.__name__).compile() for each in (give, ask)
+        each.__name__: StateGraph(State).add_node(each).add_edge(START, each.__name__).compile()
+        for each in (give, ask, spoil)
     }
 
 

@@ -67,8 +67,30 @@ class Unknown:
 def test_a_value_of_a_type_that_is_not_allowed_is_an_error_and_not_plain_data() -> None:
     payload = encode_inline({"x": [Unknown()]}, SERDE, what="it")
 
-    with pytest.raises(ValueNotKeptError, match="Unknown; pass it to DaprSaver"):
-        decode_kept(payload, SERDE)
+    with pytest.raises(ValueNotKeptError, match=r"the input holds .*Unknown; pass it to DaprSaver\(allowed_types"):
+        decode_kept(payload, SERDE, what="the input")
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ({"who": len}, r"the context, at \['who'\], holds a builtin_function_or_method that"),
+        ([1, ({"deep": len},)], r"the context, at \[1\]\[0\]\['deep'\], holds a builtin"),
+        (len, r"the context holds a builtin"),
+    ],
+    ids=["in a dict", "deep", "itself"],
+)
+def test_what_cannot_be_kept_is_named_with_where_it_is_and_what_to_do(value: Any, where: str) -> None:
+    with pytest.raises(ValueNotKeptError, match=f"{where}.*; give plain data, or a dataclass or pydantic model"):
+        encode_inline(value, SERDE, what="the context")
+
+
+def test_a_value_that_holds_itself_is_refused_too() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+
+    with pytest.raises(ValueNotKeptError, match=r"the input, at .* holds a list"):
+        encode_inline({"all": (endless, {1})}, SERDE, what="the input")
 
 
 def test_a_large_value_is_refused_with_the_way_out() -> None:
