@@ -11,6 +11,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
+from langgraph.types import Interrupt
 
 from dapr_bridge._arrivals import Arrivals, nothing, until_end
 from dapr_bridge._call_arguments import (
@@ -100,7 +101,10 @@ class Calls:
             run_id = f"{call.run_id}-{number}"
             request, is_begun = await self._begin(given, replace(call, run_id=run_id))
             outcome = await self._runs.outcome(run_id, call.control)
-            return NestedEnd.of(lambda: self._result(request, outcome), is_old=not is_begun)
+            end = NestedEnd.of(lambda: self._result(request, outcome), is_old=not is_begun)
+            if not isinstance(end.result, GraphResult):
+                return end
+            return replace(end, result=replace(end.result, interrupts=await self.questions(end.result)))
 
         return await run_in_task(given, run_one)
 
@@ -133,6 +137,19 @@ class Calls:
     async def value(self, output: Any) -> Any:
         """Return an output itself, which may have been saved by reference."""
         return await self._saver.aget_value(output) if isinstance(output, Reference) else output
+
+    async def questions(self, result: GraphResult) -> tuple[Interrupt, ...]:
+        """Return what a run has asked, with values that may have been saved by reference."""
+        return tuple(
+            [
+                Interrupt(
+                    value=await self.value(each.value),
+                    id=each.id,
+                    response_schema=await self.value(each.response_schema),
+                )
+                for each in result.interrupts
+            ]
+        )
 
     async def _begin(self, given: Any, call: Call) -> tuple[RunRequest, bool]:
         """Start a run, unless a run of its id is there; tells whether this call has started it."""

@@ -93,4 +93,6 @@ async def run_in_task(given: Any, run: Callable[[Any, int], Awaitable[NestedEnd]
         elif not end.result.interrupts:
             return end.result
         else:
-            given = Command(resume={each.id: interrupt(each.value) for each in end.result.interrupts})
+            asked = end.result.interrupts
+            answers = {each.id: interrupt(each.value, response_schema=each.response_schema) for each in asked}
+            given = Command(resume=answers)

@@ -12,7 +12,6 @@ from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.types import GraphOutput, Interrupt, StateSnapshot
 
-from dapr_bridge._payloads import Payload
 from dapr_bridge._pending import PendingTasks
 from dapr_bridge._run_values import RunValues
 from dapr_bridge._saver_view import SaverView
@@ -37,7 +36,7 @@ class RunEnds:
     ) -> RunOutcome:
         snapshot = await self._snapshot(config, view)
         # Not the state's: at a breakpoint in a subgraph it still shows a question that this run has answered.
-        interrupts = [{"id": each.id, "value": await self._question(each, run_id)} for each in output.interrupts]
+        interrupts = [await self._question(each, run_id) for each in output.interrupts]
         return RunOutcome(
             status="interrupted" if snapshot.next else "finished",
             checkpoint_id=_checkpoint_id(snapshot),
@@ -48,8 +47,13 @@ class RunEnds:
             run_id=run_id if interrupts else "",
         )
 
-    async def _question(self, asked: Interrupt, run_id: str) -> Payload:
-        return await self.values.keep(asked.value, f"{run_id}/interrupt/{asked.id}", what=f"question {asked.id!r}")
+    async def _question(self, asked: Interrupt, run_id: str) -> dict[str, Any]:
+        name, what = f"{run_id}/interrupt/{asked.id}", f"question {asked.id!r}"
+        kept = {"id": asked.id, "value": await self.values.keep(asked.value, name, what=what)}
+        if asked.response_schema is None:
+            return kept
+        schema = await self.values.keep(asked.response_schema, f"{name}/schema", what=f"the schema of {what}")
+        return {**kept, "schema": schema}
 
     async def drained(self, drained: GraphDrained, config: RunnableConfig) -> RunOutcome:
         snapshot = await self.graph.aget_state(config)

@@ -188,7 +188,7 @@ class RunOutcome:
             do what the request asks), or planned (it goes on when `tasks` have run).
         checkpoint_id: the thread's latest checkpoint.
         output: LangGraph's output, or a reference to it.
-        interrupts: the questions that wait: id, and value as payload.
+        interrupts: the questions that wait: id, and value and schema, if there is one, as payloads.
         failure: what went wrong, of a failed or refused run.
         holder: the run that has the thread, of a busy one.
         events: how many events each source has published (see `_events.EventPublisher`).

@@ -202,8 +202,11 @@ def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtoco
         checkpoint_id=outcome.checkpoint_id,
         status=outcome.status,
         output=decode_kept(outcome.output, serde, what=f"the output of {where}") if outcome.output else None,
-        interrupts=tuple(
-            Interrupt(value=decode_kept(each["value"], serde, what=f"a question of {where}"), id=each["id"])
-            for each in outcome.interrupts
-        ),
+        interrupts=tuple(_question(each, serde, where) for each in outcome.interrupts),
     )
+
+
+def _question(asked: Mapping[str, Any], serde: SerializerProtocol, where: str) -> Interrupt:
+    value = decode_kept(asked["value"], serde, what=f"a question of {where}")
+    schema = decode_kept(asked["schema"], serde, what=f"a schema of {where}") if "schema" in asked else None
+    return Interrupt(value=value, id=asked["id"], response_schema=schema)

@@ -268,7 +268,7 @@ class DurableGraph(ThreadReader):
             run = self._calls.run_in_task if call.nest else self._calls.run
             result = await run(given, call)
             output = presenter(self._original, version=version).output(
-                await self._calls.value(result.output), result.interrupts
+                await self._calls.value(result.output), await self._calls.questions(result)
             )
             await report.ends(result, self._graph, call.options)
             report.output = output

@@ -105,6 +105,18 @@ def build_loop() -> Any:
     return graph.compile()
 
 
+def build_form() -> Any:
+    """A long question that says what an answer looks like."""
+
+    async def ask(_: State) -> State:
+        return {"words": [str(interrupt("long? " * 4000, response_schema=Typed))]}
+
+    graph = StateGraph(State)
+    graph.add_node("ask", ask)
+    graph.add_edge(START, "ask")
+    return graph.compile()
+
+
 def build_fan(url: str) -> Any:
     """Three Sends side by side, then a join."""
 
@@ -220,6 +232,7 @@ def build_graphs(url: str) -> dict[str, Any]:
         "chain": build_chain(url),
         "blocking": build_blocking(),
         "loop": build_loop(),
+        "form": build_form(),
         "fan": build_fan(url),
         "nested": build_nested(url),
         "talk": build_talk(),

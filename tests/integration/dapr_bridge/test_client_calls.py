@@ -93,6 +93,20 @@ async def test_questions_are_asked_and_answered_alike(rig: ClientRig) -> None:
         assert await talk(durable) == await talk(plain(rig, "asking"))
 
 
+@pytest.mark.parametrize("around", [False, True], ids=["alone", "in another graph"])
+async def test_a_long_question_and_what_its_answer_looks_like_reach_who_asks(rig: ClientRig, around: bool) -> None:
+    async def talk(graph: Any) -> list[Any]:
+        whole = outer(lambda outside: outside.add_node("inside", graph)) if around else graph
+        thread = on_thread(f"form, {around}")
+        asked = await whole.ainvoke({"words": []}, thread)
+        (question,) = asked["__interrupt__"]
+        return [question.value, question.response_schema, await whole.ainvoke(Command(resume={"count": 3}), thread)]
+
+    native = build_graphs(rig.far.url)["form"]
+    async with rig.client("form") as durable:
+        assert await talk(durable) == await talk(native if around else plain(rig, "form"))
+
+
 async def test_output_keys_context_and_versions_travel(rig: ClientRig) -> None:
     async def call(graph: Graph, **given: Any) -> Any:
         return await graph.ainvoke({"count": 1}, on_thread(repr(given)), **given)
