@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, get_args
@@ -14,6 +15,7 @@ from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
 from dapr_bridge import _names
+from dapr_bridge._absence import telling_of_absence
 from dapr_bridge._activities import GraphActivities, LiveWork
 from dapr_bridge._alone import AloneAtWork
 from dapr_bridge._contexts import AsyncRunning
@@ -76,6 +78,7 @@ class GraphWorker(AsyncRunning):
         host, _, port = (address or "").rpartition(":")
         # Without one, the SDK adds a handler of its own for each runtime, beside the application's.
         quiet = LoggerOptions(log_handler=logging.NullHandler())
+        self._address, self._stopping = address, threading.Lock()
         self._workflows = Workflows(address)
         self._late = LateTurns(self._workflows.wake)
         self.runtime = ServedRuntime(
@@ -121,17 +124,23 @@ class GraphWorker(AsyncRunning):
             self.runtime.register_activity(activities.run_node(), name=_names.node_activity(name, node))
 
     def start(self) -> None:
-        """Connect to the sidecar and take work; returns when the connection stands."""
-        self.runtime.start()
+        """Connect to the sidecar, for which it waits, and take work; returns when the connection stands.
+
+        A `stop` in another thread ends the waiting.
+        """
+        with telling_of_absence(self._address):
+            self.runtime.start()
 
     def stop(self) -> None:
         """Take no more work and leave; runs in progress go on in another worker, or in the next one."""
-        self._live.cancel_all()
-        self._late.close()
-        self.runtime.shutdown()
-        self._workflows.close()
-        if self._bus:
-            self._bus.close()
+        # The SDK's own shutdown cannot be called by two threads at once.
+        with self._stopping:
+            self._live.cancel_all()
+            self._late.close()
+            self.runtime.shutdown()
+            self._workflows.close()
+            if self._bus:
+                self._bus.close()
 
 
 def _check(name: str, graph: Pregel[Any, Any, Any, Any], *, unit: Unit) -> None:

@@ -140,13 +140,17 @@ class SidecarCalls:
             yield pause
 
 
+def target_of(address: str | None) -> str:
+    """Return the address of a sidecar; when none is given, the one that Dapr's own settings name."""
+    return address or f"{dapr_settings.DAPR_RUNTIME_HOST}:{dapr_settings.DAPR_GRPC_PORT}"
+
+
 def open_channel(address: str | None) -> grpc.Channel:
     """Open a channel to a sidecar; without an address, to the one that Dapr's own settings name."""
-    target = address or f"{dapr_settings.DAPR_RUNTIME_HOST}:{dapr_settings.DAPR_GRPC_PORT}"
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     # Without a ceiling, gRPC waits up to two minutes before it tries a sidecar again that was away for a while.
     backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
-    return grpc.insecure_channel(target, options=[*unlimited, *backoff])
+    return grpc.insecure_channel(target_of(address), options=[*unlimited, *backoff])
 
 
 def status_of(error: BaseException) -> grpc.StatusCode | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 
 import pytest
 
@@ -54,6 +56,40 @@ async def test_what_has_only_begun_to_start_is_stopped() -> None:
             pass
 
     assert one.done == other.done == ["start", "stop"]
+
+
+class SlowEngine(Engine):
+    """Starts for ever until it is stopped, which it does not notice before it is warm."""
+
+    def __init__(self, *, warms_up_for: float = 0.0) -> None:
+        super().__init__()
+        self._warms_up_for = warms_up_for
+        self._is_warm, self._is_stopped = threading.Event(), threading.Event()
+
+    def start(self) -> None:
+        super().start()
+        time.sleep(self._warms_up_for)
+        self._is_warm.set()
+        assert self._is_stopped.wait(10), "nobody has stopped it"
+
+    def stop(self) -> None:
+        super().stop()
+        if self._is_warm.is_set():
+            self._is_stopped.set()
+
+
+@pytest.mark.parametrize("warms_up_for", [0.0, 0.3])
+async def test_what_starts_for_ever_is_stopped_when_it_is_cancelled(warms_up_for: float) -> None:
+    engine = SlowEngine(warms_up_for=warms_up_for)
+    starting = asyncio.create_task(engine.__aenter__())
+    await asyncio.wait([starting], timeout=0.1)
+
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(starting, 5)
+
+    assert engine.done[0] == "start"
+    assert engine.done[-1] == "stop"
 
 
 def test_a_worker_is_one_of_these() -> None:
