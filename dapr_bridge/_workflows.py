@@ -16,13 +16,12 @@ from dapr.ext.workflow.logger import LoggerOptions
 from dapr_bridge import _names
 from dapr_bridge._contexts import Closing
 from dapr_bridge.errors import BridgeError, StateStoreUnavailableError
-from dapr_bridge.saver.sidecar import Tries, describe, status_of, tells_of_absence
+from dapr_bridge.saver.sidecar import Patience, Tries, describe, status_of, tells_of_absence
 
 logger = logging.getLogger(__name__)
 
 ENDED = frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.TERMINATED})
 _HUB = "_DaprWorkflowClient__obj"
-_PATIENCE = timedelta(minutes=1)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 
 # daprd 1.18 reads an instance in two steps, and refuses when it has gone on in between (dapr/dapr#10242).
@@ -36,10 +35,15 @@ class Workflows(Closing):
     """The workflows of one app id.
 
     Over the synchronous client, for it can be closed and belongs to no event loop.
+
+    Args:
+        address: the sidecar's gRPC address; Dapr's own settings when not given.
+        patience: how long to wait for a sidecar that is away.
     """
 
-    def __init__(self, address: str | None) -> None:
+    def __init__(self, address: str | None, patience: Patience | None = None) -> None:
         self._address = address
+        self._patience = (patience or Patience()).away
         self._guard = threading.Lock()
         self._client: DaprWorkflowClient | None = None
 
@@ -48,8 +52,9 @@ class Workflows(Closing):
 
         Raises:
             BridgeError: the workflow engine refuses.
+            StateStoreUnavailableError: the sidecar stayed away.
         """
-        while_away = Tries(_PATIENCE)
+        while_away = Tries(self._patience)
         while True:
             try:
                 client = self._connected()
@@ -57,7 +62,8 @@ class Workflows(Closing):
             except grpc.RpcError as error:
                 pause = while_away.pause() if status_of(error) is grpc.StatusCode.UNAVAILABLE else None
                 if pause is None:
-                    if await self.state(instance_id) is not None:
+                    # The start whose answer was lost may have come through; there is no more time to wait.
+                    if await self._state(instance_id, while_away) is not None:
                         return False
                     raise BridgeError(f"workflow {instance_id!r} was not started: {describe(error)}") from error
                 await asyncio.sleep(pause.seconds)
@@ -70,7 +76,7 @@ class Workflows(Closing):
         Raises:
             StateStoreUnavailableError: it stayed away.
         """
-        return await _patiently(lambda: self._connected().get_workflow_state(instance_id))
+        return await self._state(instance_id)
 
     async def is_live(self, instance_id: str) -> bool:
         """Tell whether a workflow goes on.
@@ -97,7 +103,9 @@ class Workflows(Closing):
     def wake(self, instance_id: str) -> None:
         """Give a workflow a turn, by an event for which it does not wait; blocks while the sidecar is away."""
         try:
-            asyncio.run(_patiently(lambda: self._connected().raise_workflow_event(instance_id, _names.WAKING_EVENT)))
+            asyncio.run(
+                self._patiently(lambda: self._connected().raise_workflow_event(instance_id, _names.WAKING_EVENT))
+            )
         except (grpc.RpcError, StateStoreUnavailableError) as error:
             logger.info("not woken: %s", describe(error), extra={"instance_id": instance_id})
 
@@ -107,7 +115,7 @@ class Workflows(Closing):
         By short polls: daprd's own waiting stream can be a second late. A sidecar that is away, or whose store is, is
         waited for.
         """
-        pause, while_in_trouble = _FIRST_PAUSE, Tries(_PATIENCE)
+        pause, while_in_trouble = _FIRST_PAUSE, Tries(self._patience)
         while True:
             try:
                 state = await self.state(instance_id)
@@ -115,7 +123,7 @@ class Workflows(Closing):
                 if while_in_trouble.pause() is None:
                     raise
             else:
-                while_in_trouble = Tries(_PATIENCE)
+                while_in_trouble = Tries(self._patience)
                 if state is None or state.runtime_status in ENDED:
                     return state
             await asyncio.sleep(pause)
@@ -136,7 +144,7 @@ class Workflows(Closing):
         """
         hub: Any = vars(self._connected())[_HUB]
         try:
-            return await _patiently(lambda: hub.get_instance_history(instance_id))
+            return await self._patiently(lambda: hub.get_instance_history(instance_id))
         except grpc.RpcError:
             if await self.state(instance_id) is None:
                 return ()
@@ -175,20 +183,22 @@ class Workflows(Closing):
                 self._client = DaprWorkflowClient(host=host or None, port=port or None, logger_options=quiet)
             return self._client
 
+    async def _state(self, instance_id: str, while_away: Tries | None = None) -> WorkflowState | None:
+        return await self._patiently(lambda: self._connected().get_workflow_state(instance_id), while_away)
 
-async def _patiently(call: Callable[[], T]) -> T:
-    """Ask for what may be asked twice, again and again while daprd is away, or between the two steps of a read."""
-    while_away, while_going_on = Tries(_PATIENCE), Tries(_MOMENT)
-    while True:
-        try:
-            return await asyncio.to_thread(call)
-        except grpc.RpcError as error:
-            is_away = tells_of_absence(error)
-            tries = while_away if is_away else while_going_on if _GOES_ON in describe(error) else None
-            pause = tries.pause() if tries else None
-            if pause is None:
-                if is_away:
-                    text = f"the sidecar did not answer in {_PATIENCE}: {describe(error)}. Is daprd running?"
-                    raise StateStoreUnavailableError(text) from error
-                raise
-        await asyncio.sleep(pause.seconds)
+    async def _patiently(self, call: Callable[[], T], while_away: Tries | None = None) -> T:
+        """Ask for what may be asked twice, again and again while daprd is away, or between the two steps of a read."""
+        while_away, while_going_on = while_away or Tries(self._patience), Tries(_MOMENT)
+        while True:
+            try:
+                return await asyncio.to_thread(call)
+            except grpc.RpcError as error:
+                is_away = tells_of_absence(error)
+                tries = while_away if is_away else while_going_on if _GOES_ON in describe(error) else None
+                pause = tries.pause() if tries else None
+                if pause is None:
+                    if is_away:
+                        text = f"the sidecar did not answer in {self._patience}: {describe(error)}. Is daprd running?"
+                        raise StateStoreUnavailableError(text) from error
+                    raise
+            await asyncio.sleep(pause.seconds)

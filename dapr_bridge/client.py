@@ -78,7 +78,7 @@ class DurableGraph(ThreadReader):
         super().__init__(graph, name=name or str(graph), saver=saver, config=config)
         self._if_busy: IfBusy = if_busy
         self._shared = _Connections(
-            workflows=Workflows(address),
+            workflows=Workflows(address, saver.store.patience),
             subscription=EventSubscription(events, address=address) if events else None,
         )
         self._runs = RemoteRuns(self._hosted_name, self._shared.workflows, saver.store)

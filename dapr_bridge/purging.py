@@ -96,7 +96,7 @@ async def purge_threads(
     if (older_than is None) == (not threads):
         raise CallRefusedError("a purge takes either older_than=timedelta(...) or threads=[...]")
     before = None if older_than is None else _time_before(older_than)
-    with Workflows(saver.store.address) as workflows:
+    with Workflows(saver.store.address, saver.store.patience) as workflows:
         purge = _Purge(saver, workflows, await read_instances(workflows))
         plan = await (purge.plan_by_name(threads) if before is None else purge.plan_by_age(before))
         if dry_run:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
+from dapr_bridge import DaprSaver, DurableGraph, Patience, StateStoreUnavailableError
 from dapr_bridge.testing import Process, free_port
 from dapr_bridge.testing.processes import wait_until
 
@@ -32,3 +37,16 @@ def test_a_worker_says_that_it_waits_and_ends_with_the_first_interrupt(tmp_path:
         wait_until(lambda: not worker.is_running, what="the worker to end", seconds=15)
 
     assert worker.text().rstrip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("run_id", [None, "named"])
+async def test_a_call_waits_as_long_as_the_patience_of_its_saver(run_id: str | None) -> None:
+    address, patience = f"127.0.0.1:{free_port()}", Patience(away=timedelta(seconds=2))
+    with DaprSaver("execution-state", address=address, patience=patience) as saver:
+        async with DurableGraph("shout", saver=saver, address=address) as shout:
+            called_at = time.monotonic()
+            with pytest.raises(StateStoreUnavailableError, match=r"did not answer in 0:00:02: .* Is daprd running\?"):
+                await shout.ainvoke({"question": "why?"}, run_id=run_id)
+
+    assert 2 < time.monotonic() - called_at < 3.9
