@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import grpc
 from dapr.conf import settings as dapr_settings
@@ -17,12 +18,12 @@ from dapr.proto.runtime.v1.dapr_pb2_grpc import DaprStub
 
 from dapr_bridge._contexts import Closing
 from dapr_bridge._events import Event
-from dapr_bridge.errors import CallRefusedError
-from dapr_bridge.saver.sidecar import describe, open_channel, status_of
+from dapr_bridge.errors import BridgeError, CallRefusedError, StateStoreUnavailableError
+from dapr_bridge.saver.sidecar import describe, open_channel, status_of, tells_of_absence
 
 logger = logging.getLogger(__name__)
 
-_START_SECONDS = 30.0
+_LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.1
 _AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN})
 
@@ -36,17 +37,19 @@ class EventSubscription(Closing):
     Args:
         component: the pub/sub component.
         address: the sidecar's gRPC address; Dapr's own settings when not given.
+        patience: how long to wait for a sidecar that is away.
     """
 
-    def __init__(self, component: str, *, address: str | None) -> None:
+    def __init__(self, component: str, *, address: str | None, patience: timedelta) -> None:
         self.topic = f"langgraph-events-{uuid.uuid4()}"
         self._component = component
-        self._address = address
+        self._address, self._patience = address, patience
         self._channel: grpc.Channel | None = None
         self._guard = threading.Lock()
         self._followers: dict[str, list[tuple[asyncio.AbstractEventLoop, Inbox]]] = {}
         self._settled, self._closed = threading.Event(), threading.Event()
         self._refusal: str = ""
+        self._trouble: grpc.RpcError | None = None
         self._call: grpc.Call | None = None
         self._thread: threading.Thread | None = None
 
@@ -54,9 +57,18 @@ class EventSubscription(Closing):
         """Listen, if it does not yet; returns when nothing that is published from now on is missed.
 
         Raises:
-            CallRefusedError: there is no such component, or no sidecar.
+            CallRefusedError: there is no such component.
+            StateStoreUnavailableError: there is no sidecar.
         """
-        await asyncio.to_thread(self._start)
+        self._start()
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._patience.total_seconds()
+        # Whoever is cancelled meanwhile waits for the thread to come back.
+        while not await asyncio.to_thread(self._settled.wait, _LOOK_SECONDS):
+            if clock() > deadline:
+                raise self._not_settled()
+        if self._refusal:
+            raise self._refused(self._refusal)
 
     @contextmanager
     def follow(self, run_id: str) -> Generator[Inbox]:
@@ -88,13 +100,19 @@ class EventSubscription(Closing):
                 self._channel = open_channel(self._address)
                 self._thread = threading.Thread(target=self._listen, args=(DaprStub(self._channel),), daemon=True)
                 self._thread.start()
-        if not self._settled.wait(_START_SECONDS):
-            self._refusal = "the sidecar does not answer"
-        if self._refusal:
-            raise CallRefusedError(
-                f"cannot stream: no subscription to pub/sub component {self._component!r}: {self._refusal}. Give "
-                "DurableGraph and GraphWorker the name of one that the sidecar has loaded, events='...'"
-            )
+
+    def _not_settled(self) -> BridgeError:
+        trouble = self._trouble
+        if trouble is not None and not tells_of_absence(trouble):
+            return self._refused(describe(trouble))
+        found = f": {describe(trouble)}" if trouble else ""
+        return StateStoreUnavailableError(f"the sidecar did not answer in {self._patience}{found}. Is daprd running?")
+
+    def _refused(self, reason: str) -> CallRefusedError:
+        return CallRefusedError(
+            f"cannot stream: no subscription to pub/sub component {self._component!r}: {reason}. Give DurableGraph and "
+            "GraphWorker the name of one that the sidecar has loaded, events='...'"
+        )
 
     def _listen(self, stub: DaprStub) -> None:
         token = dapr_settings.DAPR_API_TOKEN
@@ -113,6 +131,7 @@ class EventSubscription(Closing):
                     self._refusal = describe(error)
                     self._settled.set()
                     return
+                self._trouble = error
                 logger.debug("subscription is made anew: %s", describe(error))
             finally:
                 answers.put(None)

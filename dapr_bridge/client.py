@@ -77,9 +77,10 @@ class DurableGraph(ThreadReader):
             raise CallRefusedError("DurableGraph needs the name under which a worker hosts the graph: name='...'")
         super().__init__(graph, name=name or str(graph), saver=saver, config=config)
         self._if_busy: IfBusy = if_busy
+        patience = saver.store.patience
         self._shared = _Connections(
-            workflows=Workflows(address, saver.store.patience),
-            subscription=EventSubscription(events, address=address) if events else None,
+            workflows=Workflows(address, patience),
+            subscription=EventSubscription(events, address=address, patience=patience.away) if events else None,
         )
         self._runs = RemoteRuns(self._hosted_name, self._shared.workflows, saver.store)
         self._calls = Calls(self._hosted_name, runs=self._runs, saver=saver, graph=self._graph)

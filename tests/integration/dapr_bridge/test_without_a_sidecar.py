@@ -6,18 +6,22 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 
-from dapr_bridge import DaprSaver, DurableGraph, Patience, StateStoreUnavailableError
+from dapr_bridge import CallRefusedError, DaprSaver, DurableGraph, Patience, StateStoreUnavailableError
 from dapr_bridge.testing import Process, free_port
 from dapr_bridge.testing.processes import wait_until
 
 _WORKER = """
 import asyncio
-from dapr_bridge import DaprSaver, GraphWorker
+from dapr_bridge import CallRefusedError, DaprSaver, GraphWorker
 
 async def main():
     with DaprSaver("execution-state") as saver:
@@ -50,3 +54,38 @@ async def test_a_call_waits_as_long_as_the_patience_of_its_saver(run_id: str | N
                 await shout.ainvoke({"question": "why?"}, run_id=run_id)
 
     assert 2 < time.monotonic() - called_at < 3.9
+
+
+@pytest.mark.anyio
+async def test_a_stream_without_a_sidecar_says_that_it_is_away_and_begins_when_it_is_back() -> None:
+    port, patience = free_port(), Patience(away=timedelta(seconds=1))
+    address = f"127.0.0.1:{port}"
+    with DaprSaver("execution-state", address=address, patience=patience) as saver:
+        async with DurableGraph("shout", saver=saver, address=address) as shout:
+            with pytest.raises(StateStoreUnavailableError, match=r"did not answer in 0:00:01: .* Is daprd running\?"):
+                await anext(shout.astream({"question": "why?"}))
+            with (
+                sidecar_without_components(port),
+                pytest.raises(CallRefusedError, match=r"'message-pubsub': .*no such"),
+            ):
+                await anext(shout.astream({"question": "why?"}))
+
+
+@contextmanager
+def sidecar_without_components(port: int) -> Generator[None]:
+    """Answer every call with a refusal, as a sidecar does that lacks a component."""
+
+    def refuse(_: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no such component")
+
+    class Refusing(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+            return grpc.stream_stream_rpc_method_handler(refuse)
+
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[Refusing()])
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop(grace=None).wait()
