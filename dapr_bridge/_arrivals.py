@@ -17,9 +17,10 @@ _GRACE_SECONDS = 2.0
 
 @dataclass
 class _Source:
-    """One attempt of one source: the number that comes next, and what has overtaken it."""
+    """One attempt of one source: the number that comes next, what has overtaken it, and how many are past."""
 
     next: int = 1
+    past: int = 0
     early: dict[int, Event] = field(default_factory=dict[int, Event])
 
 
@@ -56,10 +57,15 @@ class Arrivals:
         """Tell whether all events have come in, of each source as many as it has published."""
         return all(self._sources.get(name, _Source()).next > count for name, count in counts.items())
 
+    def missing(self, counts: Mapping[str, int]) -> int:
+        """Return how many events have not come in, or not before they were given up."""
+        return sum(max(0, count - self._sources.get(name, _Source()).past) for name, count in counts.items())
+
     def _in_order(self, source: _Source) -> Iterator[Event]:
         while source.next in source.early:
             event = source.early.pop(source.next)
             source.next += 1
+            source.past += 1
             if event.key not in self._told:
                 self._told.add(event.key)
                 yield event

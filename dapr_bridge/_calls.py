@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest
 from dapr_bridge.calling import GraphResult, to_result
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +131,8 @@ class Calls:
                 outcome.cancel()
         result = self._result(request, ended)
         await report.ends(result, self._graph, call.options)
+        if is_begun:
+            _tell_missing(arrivals.missing(ended.events), ended.events, call)
         has_all = is_begun and arrivals.has_all(ended.events)
         if call.stream and "values" in call.stream.modes and not has_all and not result.interrupts:
             output = await self.value(result.output)
@@ -180,3 +185,13 @@ class Calls:
         if is_one_run and not await self._values.is_kept(value, name):
             raise taken_run_id(call.run_id, what)
         return kept
+
+
+def _tell_missing(missing: int, published: Mapping[str, int], call: Call) -> None:
+    if missing:
+        logger.warning(
+            "%s of %s events did not arrive: do worker and client name the same pub/sub component (events=...)?",
+            missing,
+            sum(published.values()),
+            extra={"run_id": call.run_id, "thread_id": call.thread_id},
+        )

@@ -286,6 +286,24 @@ async def test_a_worker_that_streams_nothing_says_so(control_plane: ControlPlane
     assert output == {"words": ["one", "two", "three"]}
 
 
+async def test_a_client_says_that_events_did_not_arrive(
+    control_plane: ControlPlane, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with client_rig(control_plane, tmp_path) as rig:
+        async with rig.client("chain") as durable:
+            whole = [event async for event in durable.astream({"words": []}, on_thread("same"))]
+            assert not caplog.messages
+            rig.workers[0].stop()
+            rig.start_worker(EVENTS="elsewhere")
+            seen = [event async for event in durable.astream({"words": []}, on_thread("another"))]
+
+    assert len(whole) == 3
+    assert not seen
+    assert caplog.messages == [
+        "3 of 3 events did not arrive: do worker and client name the same pub/sub component (events=...)?"
+    ]
+
+
 def outer(make: Callable[[StateGraph[State]], None]) -> Any:
     graph = StateGraph(State)
     make(graph)

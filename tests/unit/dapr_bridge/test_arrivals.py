@@ -68,6 +68,16 @@ def test_all_are_there_when_each_source_has_given_as_many_as_it_says() -> None:
     assert not arrivals.has_all({"run#2": 1})
 
 
+def test_what_is_missing_is_counted_also_when_later_events_have_come() -> None:
+    arrivals = Arrivals()
+    handed_on(arrivals, event(1), event(1), event(3), event(1, source="task"))
+    assert [each.number for each in arrivals.skip_gaps()] == [3]
+
+    assert arrivals.missing({"run#1": 3, "task#1": 1}) == 1
+    assert arrivals.missing({"run#1": 4, "late#1": 2}) == 4
+    assert arrivals.missing({}) == 0
+
+
 async def test_a_stream_ends_although_an_event_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_arrivals, "_GRACE_SECONDS", 0.05)
     inbox: asyncio.Queue[Event] = asyncio.Queue()
