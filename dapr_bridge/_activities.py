@@ -22,12 +22,12 @@ from dapr_bridge._graph_runs import GraphRuns
 from dapr_bridge._graph_shape import GraphShape
 from dapr_bridge._names import superstep_name
 from dapr_bridge._payloads import NO_INPUT, Payload, in_one_order
-from dapr_bridge._run_ends import NOT_OF_THE_GRAPH
+from dapr_bridge._run_ends import NOT_OF_THE_GRAPH, failure_of
 from dapr_bridge._run_turns import RunTurns
 from dapr_bridge._thread_claim import Claimed, RunCall
 from dapr_bridge._tracing import ActivitySpan, advancing, running_task
 from dapr_bridge._wire import ONE_RUN, RunOutcome, RunRequest, TaskOutcome, TaskRequest, refused
-from dapr_bridge.errors import RunCancelledError
+from dapr_bridge.errors import RunCancelledError, StateStoreNotFoundError
 from dapr_bridge.saver.sidecar import Holder
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,11 @@ class GraphActivities:
                 return (await self._cancel(call)).to_json()
             if self.live.has_other(name, call.given):
                 return refused(f"run {call.run_id!r} is going on with another input; {ONE_RUN}").to_json()
-            outcome = await self.live.join(name, lambda: self._advance(request, call), given=call.given)
+            try:
+                outcome = await self.live.join(name, lambda: self._advance(request, call), given=call.given)
+            except StateStoreNotFoundError as error:
+                logger.exception("run has failed", extra={"thread_id": call.thread_id, "run_id": call.run_id})
+                outcome = RunOutcome(status="failed", failure=failure_of(error, node=None, task_id=None))
             return outcome.to_json()
 
         return advance_graph
@@ -226,6 +230,9 @@ async def _patiently(work: Callable[[], Awaitable[T]], call: RunCall) -> T:
     while True:
         try:
             return await work()
+        except StateStoreNotFoundError:
+            # A name that is wrong stays wrong.
+            raise
         except (*NOT_OF_THE_GRAPH, LeaseLostError) as error:
             if loop.time() > deadline:
                 raise

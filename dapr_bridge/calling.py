@@ -13,13 +13,15 @@ from langgraph.types import Interrupt
 
 from dapr_bridge._payloads import decode_kept, encode_inline
 from dapr_bridge._served import serde_around, wire_serde
-from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest
+from dapr_bridge._wire import Failure, IfBusy, RunOutcome, RunRequest
 from dapr_bridge._workflow import Drive
 from dapr_bridge.errors import (
+    BridgeError,
     CallRefusedError,
     GraphChangedError,
     GraphFailedError,
     RunCancelledError,
+    StateStoreNotFoundError,
     ThreadBusyError,
     UnansweredError,
 )
@@ -186,15 +188,7 @@ def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtoco
     if outcome.status == "refused":
         raise CallRefusedError(f"{where}: {outcome.failure.message if outcome.failure else 'the worker refused'}")
     if outcome.failure is not None:
-        is_changed = outcome.failure.node is None and outcome.failure.error_type == GraphChangedError.__name__
-        raise (GraphChangedError if is_changed else GraphFailedError)(
-            graph=request.graph,
-            thread_id=request.thread_id,
-            node=outcome.failure.node,
-            task_id=outcome.failure.task_id,
-            error_type=outcome.failure.error_type,
-            message=outcome.failure.message,
-        )
+        raise _error_of(request, outcome.failure)
     if outcome.status not in ("finished", "interrupted"):
         raise ThreadBusyError(f"{where}: run {outcome.holder!r} is going on", run_id=outcome.holder)
     return GraphResult(
@@ -210,3 +204,20 @@ def _question(asked: Mapping[str, Any], serde: SerializerProtocol, where: str) -
     value = decode_kept(asked["value"], serde, what=f"a question of {where}")
     schema = decode_kept(asked["schema"], serde, what=f"a schema of {where}") if "schema" in asked else None
     return Interrupt(value=value, id=asked["id"], response_schema=schema)
+
+
+def _error_of(request: RunRequest, failure: Failure) -> BridgeError:
+    error_type = failure.error_type if failure.node is None else ""
+    if error_type == StateStoreNotFoundError.__name__:
+        return StateStoreNotFoundError(
+            f"graph {request.graph!r}, thread {request.thread_id!r}: its worker says: {failure.message}"
+        )
+    kind = GraphChangedError if error_type == GraphChangedError.__name__ else GraphFailedError
+    return kind(
+        graph=request.graph,
+        thread_id=request.thread_id,
+        node=failure.node,
+        task_id=failure.task_id,
+        error_type=failure.error_type,
+        message=failure.message,
+    )

@@ -16,6 +16,7 @@ BridgeError
 |-- ValueNotKeptError         a value cannot come back equal from the store
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
 |-- StateStoreError           the state store refused a call, or answered with what nobody wrote
+|   |-- StateStoreNotFoundError      the sidecar has no state store of that name
 |   |-- ValueNotFoundError           nothing is saved under a reference
 |   |-- SubgraphNotSavedError        it gave a subgraph no checkpoint, or took none
 |   `-- StateStoreUnavailableError   the sidecar or the store did not answer in time
@@ -161,6 +162,10 @@ class PayloadTooLargeError(BridgeError):
 
 class StateStoreError(BridgeError):
     """A Dapr state store refused a call."""
+
+
+class StateStoreNotFoundError(StateStoreError):
+    """The sidecar has no state store of the name that is asked for."""
 
 
 class ValueNotFoundError(StateStoreError):

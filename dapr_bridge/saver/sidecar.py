@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 _AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 # What daprd makes of a store's own errors, a failed guard among them: SQLite answers so when it is locked for a moment.
 _TROUBLED = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.ABORTED, grpc.StatusCode.UNKNOWN})
+_NO_STORE = "is not found"
 
 _LAST_CALLS_SECONDS = 2.0
 
@@ -32,7 +33,7 @@ class Patience:
     Attributes:
         away: while the sidecar does not answer. A restart of daprd takes seconds; a run that gave up sooner would pay
             for its last model call again.
-        trouble: while the sidecar answers, and its store refuses.
+        trouble: while the sidecar answers, and its store refuses, or is not there yet.
         call: for the answer to one call.
     """
 
@@ -133,7 +134,8 @@ class SidecarCalls:
                     text = f"the sidecar did not answer in {self.patience.away}: {describe(error)}. Is daprd running?"
                     raise StateStoreUnavailableError(text) from error
             else:
-                pause = in_trouble.pause() if status_of(error) in _TROUBLED and not guarded else None
+                may_pass = (status_of(error) in _TROUBLED and not guarded) or tells_of_no_store(error)
+                pause = in_trouble.pause() if may_pass else None
                 if pause is None:
                     raise error
             logger.debug("asking the sidecar again: %s", describe(error))
@@ -161,6 +163,11 @@ def status_of(error: BaseException) -> grpc.StatusCode | None:
 def tells_of_absence(error: BaseException) -> bool:
     """Tell whether a gRPC error says that the sidecar is away, or has gone before it could answer."""
     return status_of(error) in _AWAY
+
+
+def tells_of_no_store(error: BaseException) -> bool:
+    """Tell whether a gRPC error says that there is no such state store, as a sidecar that starts may for a while."""
+    return status_of(error) is grpc.StatusCode.INVALID_ARGUMENT and _NO_STORE in describe(error)
 
 
 def describe(error: BaseException) -> str:

@@ -23,10 +23,10 @@ from typing import Any, Self
 import grpc
 from dapr.proto import api_v1, common_v1
 
-from dapr_bridge.errors import StateStoreError
+from dapr_bridge.errors import StateStoreError, StateStoreNotFoundError
 from dapr_bridge.saver.effects import Awaited, Steps
 from dapr_bridge.saver.keys import part_key, witness_key
-from dapr_bridge.saver.sidecar import Holder, Patience, SidecarCalls, Tries, describe, status_of
+from dapr_bridge.saver.sidecar import Holder, Patience, SidecarCalls, Tries, describe, status_of, tells_of_no_store
 
 logger = logging.getLogger(__name__)
 
@@ -319,7 +319,8 @@ class StateStore:
         try:
             yield from self._calls.call(method, request, guarded=guarded, holder=self._holder)
         except grpc.RpcError as error:
-            if not guarded or status_of(error) is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            is_too_large = status_of(error) is grpc.StatusCode.RESOURCE_EXHAUSTED
+            if not guarded or is_too_large or tells_of_no_store(error):
                 raise _refused(self.name, "a write", error) from error
             logger.debug("guarded write refused by state store %s: %s", self.name, describe(error))
             return False
@@ -372,4 +373,9 @@ def _part_keys(key: str, manifest: bytes) -> list[str]:
 
 
 def _refused(store: str, what: str, error: BaseException) -> StateStoreError:
+    if tells_of_no_store(error):
+        return StateStoreNotFoundError(
+            f"the sidecar has no state store {store!r}: {describe(error)}. Name one that it has loaded, or give it a "
+            "component of that name"
+        )
     return StateStoreError(f"state store {store!r} refused {what}: {describe(error)}")

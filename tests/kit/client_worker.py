@@ -1,7 +1,7 @@
 """A worker process with the graphs that the client's tests stream, cancel and compare with plain LangGraph.
 
 Run as `python -m tests.kit.client_worker`, with the far end's URL in FAR_END and the sidecar in DAPR_GRPC_PORT; EVENTS
-names the pub/sub component, and is empty for a worker that streams nothing.
+names the pub/sub component, and is empty for a worker that streams nothing; STORE names the state store.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ def calling(ctx: DaprWorkflowContext, thread_id: str) -> Generator[Any, Any, str
 async def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
-    with DaprSaver("execution-state") as saver:
+    with DaprSaver(os.environ.get("STORE", "execution-state")) as saver:
         graphs = build_graphs(os.environ["FAR_END"])
         events = os.environ.get("EVENTS", "message-pubsub") or None
         worker = GraphWorker(graphs=graphs, saver=saver, events=events)

@@ -16,7 +16,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import Command, GraphOutput, StateUpdate
 
-from dapr_bridge import CallRefusedError, DurableGraph, GraphFailedError
+from dapr_bridge import CallRefusedError, DurableGraph, GraphFailedError, StateStoreError
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
 from tests.kit.client_worker import State, Tone, Typed, build_graphs
@@ -302,6 +302,19 @@ async def test_a_client_says_that_events_did_not_arrive(
     assert caplog.messages == [
         "3 of 3 events did not arrive: do worker and client name the same pub/sub component (events=...)?"
     ]
+
+
+async def test_a_store_that_the_workers_sidecar_lacks_ends_the_run(control_plane: ControlPlane, tmp_path: Any) -> None:
+    with client_rig(control_plane, tmp_path) as rig:
+        rig.workers[0].stop()
+        rig.start_worker(STORE="nostore")
+        async with rig.client("chain") as durable, asyncio.timeout(60):
+            calls = (durable.ainvoke({}, on_thread("a")), anext(durable.astream({}, on_thread("b"))))
+            found: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+
+    for thread_id, error in zip("ab", found, strict=True):
+        assert isinstance(error, StateStoreError)
+        assert f"thread '{thread_id}': its worker says: the sidecar has no state store 'nostore'" in str(error)
 
 
 def outer(make: Callable[[StateGraph[State]], None]) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import operator
 import threading
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -14,7 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send
 
-from dapr_bridge import DaprSaver, Reference, StateStoreError
+from dapr_bridge import DaprSaver, Patience, Reference, StateStoreError
 from dapr_bridge.testing import ControlPlane, Sidecar
 from tests.kit.stores import ALL_STORES, write_sqlite_store
 
@@ -188,10 +190,16 @@ async def test_a_large_value_saved_by_name_comes_back_equal(
 
 
 async def test_a_store_that_does_not_exist_is_named(stores_sidecar: Sidecar) -> None:
-    saver = DaprSaver("no-such-store", address=stores_sidecar.address)
+    patience, looked_at = Patience(trouble=timedelta(seconds=0.5)), time.monotonic()
+    saver = DaprSaver("no-such-store", address=stores_sidecar.address, patience=patience)
 
-    with saver, pytest.raises(StateStoreError, match="'no-such-store'"):
-        await saver.aget_tuple(thread("t"))
+    with saver:
+        for work in (saver.aget_tuple(thread("t")), saver.aput_value("name", "x" * 10_000)):
+            with pytest.raises(StateStoreError, match=r"no state store 'no-such-store'.*Name one that it has loaded"):
+                await work
+
+    # A sidecar that starts may not have loaded it yet.
+    assert time.monotonic() - looked_at > 1
 
 
 async def test_a_sidecar_that_is_killed_and_comes_back_loses_no_write(

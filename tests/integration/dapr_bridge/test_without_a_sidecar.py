@@ -16,8 +16,7 @@ import grpc
 import pytest
 
 from dapr_bridge import CallRefusedError, DaprSaver, DurableGraph, Patience, StateStoreUnavailableError
-from dapr_bridge.testing import Process, free_port
-from dapr_bridge.testing.processes import wait_until
+from dapr_bridge.testing import Process, free_port, wait_until
 
 _WORKER = """
 import asyncio

@@ -6,7 +6,7 @@ import pytest
 
 from dapr_bridge import _absence
 from dapr_bridge._absence import telling_of_absence
-from dapr_bridge.testing.processes import wait_until
+from dapr_bridge.testing import wait_until
 
 WORDS = "no sidecar answers at 127.0.0.1:1 yet; start this under `dapr run ...`, or give `address=`"
 
