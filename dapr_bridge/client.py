@@ -225,13 +225,16 @@ class DurableGraph(ThreadReader):
             Whether it was cancelled; False when it had ended.
 
         Raises:
-            BridgeError: no worker has taken notice in time; the run is cancelled as soon as one takes it up.
+            BridgeError: no worker has taken notice in time, or no run has that id; the run is cancelled as soon as one
+                takes it up, also one that begins under that id later.
         """
         try:
             return await self._runs.cancel(run_id, patience=timeout)
         except TimeoutError as error:
-            text = f"run {run_id!r}: no worker took notice within {timeout}; it is cancelled when one takes it up"
-            raise BridgeError(text) from error
+            raise BridgeError(
+                f"run {run_id!r}: no worker took notice within {timeout}; it is cancelled when one takes it up. Or no "
+                "run has that id: one that begins under it later is cancelled at once"
+            ) from error
 
     def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Self:
         """Return a copy whose calls start from this config; it shares the connections."""

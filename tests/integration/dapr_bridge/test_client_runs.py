@@ -254,8 +254,10 @@ async def test_cancelling_an_ended_run_changes_nothing(rig: ClientRig) -> None:
 
 async def test_cancelling_a_run_that_no_worker_has_says_so(rig: ClientRig) -> None:
     async with rig.client("chain") as durable:
-        with pytest.raises(BridgeError, match="no worker took notice"):
+        with pytest.raises(BridgeError, match=r"no worker took notice .* Or no run has that id"):
             await durable.acancel("never-begun", timeout=timedelta(seconds=0.3))
+        with pytest.raises(RunCancelledError):
+            await durable.ainvoke({"words": ["in"]}, on_thread("never"), run_id="never-begun")
 
 
 async def test_a_caller_that_stops_waiting_leaves_the_run_alone(rig: ClientRig) -> None:
