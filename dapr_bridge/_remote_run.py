@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 
+import grpc
 from dapr.ext.workflow import WorkflowState, WorkflowStatus
 from langgraph.runtime import RunControl
 
@@ -23,8 +26,11 @@ from dapr_bridge._workflows import ENDED, Workflows
 from dapr_bridge.errors import BridgeError, CallRefusedError
 from dapr_bridge.saver.store import StateStore
 
+logger = logging.getLogger(__name__)
+
 _PAUSE_SECONDS = 0.05
 _BETWEEN_WAKES_SECONDS = 5.0
+_LONG_TO_BEGIN_SECONDS = 10.0
 
 # What makes two requests of one run id the same; a stream may be asked for by one of them only.
 _SAME = ("graph", "thread_id", "input", "context")
@@ -61,7 +67,10 @@ class RemoteRuns:
             await self._drains.note(request.run_id or "", control)
         name, instance_id = _names.graph_workflow(self._graph), request.run_id or ""
         with self._spans.beginning(request) as traced:
-            if not await self._workflows.start(name, instance_id=instance_id, record=traced.to_json()):
+            # Dapr answers when a worker has begun the workflow.
+            async with self._telling_of_no_worker(instance_id):
+                is_new = await self._workflows.start(name, instance_id=instance_id, record=traced.to_json())
+            if not is_new:
                 await self._existing(request)
 
     async def outcome(self, run_id: str, control: RunControl | None = None) -> RunOutcome:
@@ -112,11 +121,36 @@ class RemoteRuns:
 
     async def _begun(self, run_id: str) -> WorkflowState | None:
         """Return how a run's workflow stands, once a worker has begun it: until then Dapr does not show its input."""
-        while True:
+        async with self._telling_of_no_worker(run_id):
+            while True:
+                state = await self._workflows.state(run_id)
+                if state is None or state.serialized_input is not None or state.runtime_status in ENDED:
+                    return state
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    @asynccontextmanager
+    async def _telling_of_no_worker(self, run_id: str) -> AsyncGenerator[None]:
+        """Warn once when a run has not begun within some seconds of the block."""
+        teller = asyncio.ensure_future(self._tell_of_no_worker(run_id))
+        try:
+            yield
+        finally:
+            teller.cancel()
+
+    async def _tell_of_no_worker(self, run_id: str) -> None:
+        await asyncio.sleep(_LONG_TO_BEGIN_SECONDS)
+        try:
             state = await self._workflows.state(run_id)
-            if state is None or state.serialized_input is not None or state.runtime_status in ENDED:
-                return state
-            await asyncio.sleep(_PAUSE_SECONDS)
+        except (grpc.RpcError, BridgeError) as error:
+            logger.debug("cannot see whether a run has begun: %s", error, extra={"run_id": run_id})
+            return
+        if state is not None and state.runtime_status is WorkflowStatus.PENDING:
+            logger.warning(
+                "run %s has not begun: is a worker that hosts graph %r connected to this app's sidecar?",
+                run_id,
+                self._graph,
+                extra={"run_id": run_id},
+            )
 
     async def _has_ended(self, run_id: str) -> bool:
         state = await self._workflows.state(run_id)

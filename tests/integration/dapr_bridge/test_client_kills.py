@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from langgraph.runtime import RunControl
 
-from dapr_bridge import CallRefusedError
+from dapr_bridge import CallRefusedError, _remote_run
 from dapr_bridge._workflows import Workflows
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
@@ -167,6 +167,26 @@ async def test_a_call_that_comes_while_the_sidecar_is_away_waits_for_it(rig: Cli
     assert joined == first
     assert output["words"] == [*first["words"], "more", "one", "two", "three"]
     assert rig.far.counts() == {"one": 2, "two": 2, "three": 2}
+
+
+async def test_a_call_that_no_worker_takes_up_says_so_once(
+    rig: ClientRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_remote_run, "_LONG_TO_BEGIN_SECONDS", 1.0)
+    rig.workers[-1].kill()
+    async with rig.client("chain") as durable:
+        running = asyncio.create_task(durable.ainvoke({"words": ["in"]}, on_thread("t"), run_id="r"))
+        async with asyncio.timeout(30):
+            while not caplog.messages:
+                await asyncio.sleep(0.02)
+        await asyncio.wait([running], timeout=1)
+        await asyncio.to_thread(rig.start_worker)
+        output = await asyncio.wait_for(running, 60)
+
+    assert output == {"words": ["in", "one", "two", "three"]}
+    assert caplog.messages == [
+        "run r has not begun: is a worker that hosts graph 'chain' connected to this app's sidecar?"
+    ]
 
 
 async def test_a_run_that_no_worker_has_begun_is_known_to_all_who_ask_for_it(rig: ClientRig) -> None:
