@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict, cast, get_args
 
 from langchain_core.runnables import RunnableConfig
-from pydantic import BaseModel
 
 from dapr_bridge._payloads import is_plain
 from dapr_bridge._wire import IfBusy
 from dapr_bridge.errors import CallRefusedError
 
-_TRAVELS = ("configurable", "tags", "metadata", "recursion_limit", "run_name", "max_concurrency")
+
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """What a part of a config has to be."""
+
+    called: str
+    has: Callable[[Any], bool]
+
+
+def _are_strings(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(each, str) for each in cast("list[object]", given))
+
+
+_SECTION = _Kind(called="a dict", has=lambda given: isinstance(given, Mapping))
+_NUMBER = _Kind(called="a whole number", has=lambda given: isinstance(given, int))
+
+_KINDS: Mapping[str, _Kind] = {
+    "configurable": _SECTION,
+    "tags": _Kind(called="a list of strings", has=_are_strings),
+    "metadata": _SECTION,
+    "recursion_limit": _NUMBER,
+    "run_name": _Kind(called="a string", has=lambda given: isinstance(given, str)),
+    "max_concurrency": _NUMBER,
+}
+_TRAVELS = frozenset(_KINDS)
 _STAYS = frozenset({"callbacks", "run_id"})
 # What LangGraph itself puts there, for a graph that runs inside of another.
 _INTERNAL = "__pregel_"
@@ -55,29 +78,59 @@ def wire_config(config: RunnableConfig, thread_id: str) -> dict[str, Any]:
     Raises:
         CallRefusedError: something in it cannot travel.
     """
-    kept: dict[str, Any] = {name: each for name, each in config.items() if name in _TRAVELS and each is not None}
+    kept = _travelling(config)
     kept["configurable"] = {
         name: each for name, each in config.get("configurable", {}).items() if not name.startswith(_INTERNAL)
     } | {"thread_id": thread_id}
+    _refuse_objects(kept)
+    return kept
+
+
+def workflow_config(config: Mapping[str, Any], thread_id: str) -> dict[str, Any]:
+    """Return what travels of the config of a workflow's call.
+
+    Raises:
+        CallRefusedError: something in it cannot travel, or contradicts the call's thread.
+    """
+    check_config(config)
+    for name in ("callbacks", "run_id"):
+        if config.get(name):
+            raise CallRefusedError(
+                f"config[{name!r}]: a workflow is replayed in any process, none of which it could stay in: leave it out"
+            )
+    kept = _travelling(config)
+    named = kept.get("configurable", {}).get("thread_id")
+    if named is not None and str(named) != thread_id:
+        raise CallRefusedError(f"config names thread {named!r}, and thread_id={thread_id!r} another: give one of them")
+    _refuse_objects(kept)
+    return kept
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Refuse what is no part of LangChain's config, or of another kind: it would be lost, or not understood.
+
+    Raises:
+        CallRefusedError: the message names the first.
+    """
+    for name, each in config.items():
+        if name not in _TRAVELS and name not in _STAYS:
+            raise CallRefusedError(f"config[{name!r}] is unknown; it would be lost: leave it out")
+        if name in _KINDS and each is not None and not _KINDS[name].has(each):
+            raise CallRefusedError(f"config[{name!r}] is {each!r}: pass {_KINDS[name].called}")
+
+
+def _travelling(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in config.items() if name in _TRAVELS and each is not None}
+
+
+def _refuse_objects(kept: Mapping[str, Any]) -> None:
     for section in ("configurable", "metadata"):
-        for name, each in (kept.get(section) or {}).items():
+        for name, each in kept.get(section, {}).items():
             if not is_plain(each):
                 raise CallRefusedError(
                     f"config[{section!r}][{name!r}] is a {type(each).__name__}, which cannot travel as JSON: pass an "
                     "id and look it up in the node, or pass it as `context`"
                 )
-    return kept
-
-
-def refuse_unknown(config: Mapping[str, Any]) -> None:
-    """Refuse what is no part of LangChain's config, and would be lost when configs are merged.
-
-    Raises:
-        CallRefusedError: the message names the first.
-    """
-    for name in config:
-        if name not in _TRAVELS and name not in _STAYS:
-            raise CallRefusedError(f"config[{name!r}] is unknown; it would be lost: leave it out")
 
 
 def thread_of(config: RunnableConfig) -> str:
@@ -97,13 +150,15 @@ def checked_run_id(run_id: str) -> str:
     return run_id
 
 
-def plain_context(context: Any) -> Any:
-    """Return a context as LangGraph accepts it for its schema: fields by name."""
-    if dataclasses.is_dataclass(context) and not isinstance(context, type):
-        return {each.name: getattr(context, each.name) for each in dataclasses.fields(context)}
-    if isinstance(context, BaseModel):
-        return {name: getattr(context, name) for name in type(context).model_fields}
-    return context
+def checked_if_busy(given: IfBusy) -> IfBusy:
+    """Return what a run is to do while another one has its thread.
+
+    Raises:
+        CallRefusedError: it can do no such thing.
+    """
+    if given not in get_args(IfBusy):
+        raise CallRefusedError(f"if_busy={given!r} is unknown; there are 'raise' and 'wait'")
+    return given
 
 
 def refuse_others(others: Mapping[str, Any]) -> None:

@@ -18,7 +18,6 @@ from dapr_bridge._arrivals import Arrivals, nothing, until_end
 from dapr_bridge._call_arguments import (
     LangGraphOptions,
     checked_run_id,
-    plain_context,
     thread_of,
     wire_config,
     wire_options,
@@ -31,6 +30,7 @@ from dapr_bridge._payloads import Payload
 from dapr_bridge._presenting import Presenter, differ
 from dapr_bridge._remote_run import RemoteRuns, taken_run_id
 from dapr_bridge._run_values import RunValues
+from dapr_bridge._static_context import plain_context
 from dapr_bridge._subscription import EventSubscription
 from dapr_bridge._wire import IfBusy, RunOutcome, RunRequest
 from dapr_bridge.calling import GraphResult, to_result

@@ -47,6 +47,9 @@ WIDE_SUPERSTEPS = "dapr_bridge:wide-supersteps"
 NAMED_CALLS = "dapr_bridge:named-calls"
 """Patch of a workflow whose calls without a run id are given one by an activity, and no longer by their own."""
 
+REFUSED_CALLS = "dapr_bridge:refused-calls"
+"""Patch of a workflow whose calls are refused where something in them would be lost, and no longer made without it."""
+
 WAKING_EVENT = "dapr_bridge:wake"
 """Event for which no workflow waits: it brings about a turn, and says nothing."""
 

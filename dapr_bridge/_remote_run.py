@@ -168,7 +168,10 @@ class RemoteRuns:
 
 def taken_run_id(run_id: str, what: str) -> CallRefusedError:
     """Return the error for a run id that is given again for something else."""
-    return CallRefusedError(f"run id {run_id!r} is taken by a run with another {what}: give each run an id of its own")
+    to_do = "give each run an id of its own"
+    if what == "input":
+        to_do += "; when this one has ended, ainvoke(None, config) without it goes on with its thread"
+    return CallRefusedError(f"run id {run_id!r} is taken by a run with another {what}: {to_do}")
 
 
 def _comparable(value: Any) -> Any:

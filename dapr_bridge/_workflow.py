@@ -26,6 +26,9 @@ _ENOUGH_APART = 8
 _WHILE_RELEASES_CHANGE = timedelta(seconds=1)
 _NOT_REGISTERED = "ActivityNotRegisteredError"
 _NO_SUCH_WORKFLOW = "OrchestratorNotRegisteredError"
+NOT_HOSTED = frozenset({_NOT_REGISTERED, _NO_SUCH_WORKFLOW})
+"""Errors of a worker that has not what a run begins with, and so not its graph."""
+
 _NOT_RUN = TaskOutcome(status="stale")
 
 Steps = Generator[Any, Any, RunOutcome]

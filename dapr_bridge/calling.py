@@ -11,15 +11,18 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.errors import GraphDrained
 from langgraph.types import Interrupt
 
+from dapr_bridge import _names
+from dapr_bridge._call_arguments import checked_if_busy, workflow_config
 from dapr_bridge._payloads import decode_kept, encode_inline
 from dapr_bridge._served import serde_around, wire_serde
 from dapr_bridge._wire import Failure, IfBusy, RunOutcome, RunRequest
-from dapr_bridge._workflow import Drive
+from dapr_bridge._workflow import NOT_HOSTED, Drive
 from dapr_bridge.errors import (
     BridgeError,
     CallRefusedError,
     GraphChangedError,
     GraphFailedError,
+    GraphNotFoundError,
     RunCancelledError,
     StateStoreNotFoundError,
     ThreadBusyError,
@@ -53,7 +56,7 @@ def call_graph(
     graph: str,
     input: Any | Reference,  # noqa: A002 - LangGraph's name
     *,
-    thread_id: str,
+    thread_id: str | int,
     run_id: str | None = None,
     config: Mapping[str, Any] | None = None,
     app_id: str | None = None,
@@ -73,7 +76,8 @@ def call_graph(
         run_id: calls with the same run id are one run: its input is applied once, and a later call goes on where the
             earlier one stopped; another input than the run's, or an answer, is refused. By default each call is a run
             of its own, which is given its id by an activity more.
-        config: JSON for LangGraph's config: `configurable`, `tags`, `metadata`, `recursion_limit`.
+        config: what is JSON of LangGraph's config: `configurable`, `tags`, `metadata`, `recursion_limit`, `run_name`,
+            `max_concurrency`.
         app_id: the app that hosts the graph, when it is not this one.
         if_busy: what to do while another run has the thread: raise, or wait for its end.
         on_interrupt: how to have answered what the run asks, `wait_for("event", timeout=...)`, as often as it asks. By
@@ -86,8 +90,9 @@ def call_graph(
     Raises:
         GraphFailedError: a node failed after its own retries; the thread can be gone on with.
         GraphChangedError: the worker's graph lacks what the run has to do next.
+        GraphNotFoundError: the worker that took the run hosts no graph of that name.
         ThreadBusyError: another run of the thread is going on.
-        CallRefusedError: the run of that id has begun with another input, and this one would be lost.
+        CallRefusedError: something in the call would be lost, such as another input for a run that has begun.
         RunCancelledError: the run was cancelled with `DurableGraph.acancel`.
         GraphDrained: LangGraph's; a node has asked for it, and the thread can be gone on with.
         UnansweredError: nobody answered in time, and `on_interrupt` has no default.
@@ -95,17 +100,18 @@ def call_graph(
         ValueNotKeptError: the output or a question holds a type that the saver of the worker that runs this workflow
             does not allow; or the input cannot be kept.
     """
-    serde = wire_serde()
+    serde, thread_id = wire_serde(), str(thread_id)
+    travels, busy = _checked(ctx, thread_id, config or {}, if_busy=if_busy)
     request = RunRequest(
         graph=graph,
         thread_id=thread_id,
         run_id=run_id,
         asked_at=ctx.current_utc_datetime.isoformat(),
         input=encode_inline(input, serde, what=f"the input of graph {graph!r}"),
-        config=dict(config or {}),
+        config=travels,
         # A child in another app is asked for there.
         options={
-            **_options(if_busy=if_busy, app_id=None if as_child else app_id),
+            **_options(if_busy=busy, app_id=None if as_child else app_id),
             **(_answered_by(ctx, on_interrupt) if on_interrupt and app_id is None else {}),
         },
         caller_trace=traceparent or "",
@@ -114,7 +120,7 @@ def call_graph(
     try:
         outcome = yield from _run(drive, _waiting(drive, on_interrupt, serde))
     except TaskFailedError as error:
-        raise _failed(request, error) from error
+        raise _failed(drive, error) from error
     result = to_result(request, outcome, serde_around(ctx))
     if on_interrupt and result.interrupts:
         raise _unanswered(graph, result, on_interrupt)
@@ -127,14 +133,26 @@ def _waiting(drive: Drive, wait: EventWait | None, serde: SerializerProtocol) ->
     return Waiting(ctx=drive.ctx, wait=wait, request=drive.request, default=wait.default_answer(serde))
 
 
-def _failed(request: RunRequest, error: TaskFailedError) -> GraphFailedError:
+def _failed(drive: Drive, error: TaskFailedError) -> BridgeError:
+    request, details = drive.request, error.details
+    if details.error_type in NOT_HOSTED and drive.ctx.is_patched(_names.REFUSED_CALLS):
+        return _not_found(
+            request.graph, app=f"app {drive.app_id!r}" if drive.app_id else "this app", again="call again"
+        )
     return GraphFailedError(
         graph=request.graph,
         thread_id=request.thread_id,
         node=None,
         task_id=None,
-        error_type=error.details.error_type,
-        message=error.details.message,
+        error_type=details.error_type,
+        message=details.message,
+    )
+
+
+def _not_found(graph: str, *, app: str, again: str) -> GraphNotFoundError:
+    return GraphNotFoundError(
+        f"no graph {graph!r} on the worker of {app} that took the run: host it there "
+        f"(GraphWorker(graphs={{{graph!r}: ...}})), and {again}"
     )
 
 
@@ -164,6 +182,23 @@ def _run(drive: Drive, waiting: Waiting | None) -> Generator[Any, Any, RunOutcom
             continue
         outcome = answered
     return outcome
+
+
+def _checked(
+    ctx: DaprWorkflowContext, thread_id: str, config: Mapping[str, Any], *, if_busy: IfBusy
+) -> tuple[Mapping[str, Any], IfBusy]:
+    """Return with which config a call is made, and what it does while another run has its thread.
+
+    Raises:
+        CallRefusedError: something in them would be lost.
+    """
+    try:
+        return workflow_config(config, thread_id), checked_if_busy(if_busy)
+    except CallRefusedError:
+        if ctx.is_patched(_names.REFUSED_CALLS):
+            raise
+        # The call was made by an earlier release, and has its result in this workflow's history.
+        return dict(config), if_busy
 
 
 def _options(*, if_busy: IfBusy, app_id: str | None) -> dict[str, Any]:
@@ -208,6 +243,8 @@ def _question(asked: Mapping[str, Any], serde: SerializerProtocol, where: str) -
 
 def _error_of(request: RunRequest, failure: Failure) -> BridgeError:
     error_type = failure.error_type if failure.node is None else ""
+    if error_type in NOT_HOSTED:
+        return _not_found(request.graph, app="this app", again="call again with another run id")
     if error_type == StateStoreNotFoundError.__name__:
         return StateStoreNotFoundError(
             f"graph {request.graph!r}, thread {request.thread_id!r}: its worker says: {failure.message}"

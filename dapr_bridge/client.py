@@ -15,7 +15,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import All, StreamMode
 
 from dapr_bridge import _blocking
-from dapr_bridge._call_arguments import LangGraphOptions, refuse_others, refuse_unknown
+from dapr_bridge._call_arguments import LangGraphOptions, check_config, checked_if_busy, refuse_others
 from dapr_bridge._callbacks import reported
 from dapr_bridge._calls import Call, Calls
 from dapr_bridge._events import StreamRequest
@@ -75,8 +75,9 @@ class DurableGraph(ThreadReader):
     ) -> None:
         if name is None and not isinstance(graph, str):
             raise CallRefusedError("DurableGraph needs the name under which a worker hosts the graph: name='...'")
+        check_config(config or {})
         super().__init__(graph, name=name or str(graph), saver=saver, config=config)
-        self._if_busy: IfBusy = if_busy
+        self._if_busy: IfBusy = checked_if_busy(if_busy)
         patience = saver.store.patience
         self._shared = _Connections(
             workflows=Workflows(address, patience),
@@ -121,6 +122,7 @@ class DurableGraph(ThreadReader):
 
         Raises:
             GraphFailedError: a node failed after its own retries; `ainvoke(None, config)` goes on.
+            GraphNotFoundError: the worker that took the run hosts no graph of that name.
             ThreadBusyError: another run of the thread is going on.
             RunCancelledError: the run was cancelled; LangGraph's `GraphDrained`: a `RunControl` has stopped it.
             CallRefusedError: something in the call would be lost on the way.
@@ -238,6 +240,7 @@ class DurableGraph(ThreadReader):
 
     def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Self:
         """Return a copy whose calls start from this config; it shares the connections."""
+        check_config({**(config or {}), **kwargs})
         copied = copy(self)
         copied.config = bound_with(self.config, config, cast("RunnableConfig", kwargs))
         return copied
@@ -290,14 +293,14 @@ class DurableGraph(ThreadReader):
         stream: StreamRequest | None = None,
     ) -> Call:
         refuse_others(others)
-        refuse_unknown(config or {})
+        check_config(config or {})
         return Call.of(
             self._hosted_name,
             called_with(self.config, config),
             options,
             context=context,
             run_id=run_id,
-            if_busy=if_busy or self._if_busy,
+            if_busy=self._if_busy if if_busy is None else checked_if_busy(if_busy),
             others=others,
             stream=stream,
         )

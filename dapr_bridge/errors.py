@@ -37,7 +37,7 @@ class BridgeError(Exception):
 
 
 class GraphNotFoundError(BridgeError):
-    """A graph was asked for that the worker does not host."""
+    """A graph was asked for that the worker does not host; of a run that it took, nothing was done."""
 
 
 class GraphRefusedError(BridgeError):

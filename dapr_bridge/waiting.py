@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from dapr.ext.workflow import DaprWorkflowContext, RetryPolicy, TaskFailedError
@@ -190,9 +190,11 @@ class Waiting:
 
     def _question(self, question: Mapping[str, Any]) -> dict[str, Any]:
         deadline = self._deadline(question["id"])
+        # Dapr's clock says nothing of its zone, which is UTC.
+        told = deadline.replace(tzinfo=UTC).isoformat() if deadline else None
         value: Payload = question["value"]
         shown = {"value": value["json"]} if "json" in value else value
-        return {"id": question["id"], "deadline": deadline.isoformat() if deadline else None, **shown}
+        return {"id": question["id"], "deadline": told, **shown}
 
     def _deadline(self, question_id: str) -> datetime | None:
         return self._asked_at[question_id] + self.wait.timeout if self.wait.timeout else None

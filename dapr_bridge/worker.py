@@ -7,10 +7,11 @@ import re
 import threading
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from dapr.ext.workflow.logger import LoggerOptions
 from langgraph.channels import UntrackedValue
+from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
@@ -55,7 +56,7 @@ class GraphWorker(AsyncRunning):
             all of them, or the last ones, without which older states can neither be read nor gone on from.
 
     Raises:
-        GraphRefusedError: a graph cannot be kept; the message says why and what to do.
+        GraphRefusedError: a graph cannot be kept, or an argument is none; the message says why and what to do.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class GraphWorker(AsyncRunning):
         keep_checkpoints: KeepCheckpoints | Mapping[str, KeepCheckpoints] = "all",
     ) -> None:
         mend_sync_durability()
+        _check_kinds(graphs, saver=saver, store=store, lease=lease)
         keeps = _keeps(graphs, keep_checkpoints)
         self._units = _units(graphs, unit)
         for name, graph in graphs.items():
@@ -141,6 +143,25 @@ class GraphWorker(AsyncRunning):
             self._workflows.close()
             if self._bus:
                 self._bus.close()
+
+
+def _check_kinds(graphs: object, *, saver: object, store: object, lease: object) -> None:
+    """Refuse what is of another kind than it has to be, and would fail in the middle of each run."""
+    if not isinstance(graphs, Mapping):
+        raise GraphRefusedError(f"graphs={graphs!r}: give them by name, {{'triage': graph}}")
+    for name, graph in cast("Mapping[object, object]", graphs).items():
+        if isinstance(graph, StateGraph):
+            raise GraphRefusedError(f"graph {name!r} is a StateGraph that is not compiled: call .compile()")
+        if not isinstance(graph, Pregel):
+            raise GraphRefusedError(f"graph {name!r} is a {type(graph).__name__}: give a compiled graph")
+    if not isinstance(saver, DaprSaver):
+        raise GraphRefusedError(f"saver={saver!r}: give a DaprSaver, such as DaprSaver('execution-state')")
+    if store is not None and not isinstance(store, BaseStore):
+        raise GraphRefusedError(f"store={store!r}: give a store of LangGraph's, such as DaprStore('execution-state')")
+    if lease is not None and not (isinstance(lease, timedelta) and lease > timedelta(0)):
+        raise GraphRefusedError(
+            f"lease={lease!r}: give a time above zero, such as timedelta(seconds=30), or leave it out"
+        )
 
 
 def _check(name: str, graph: Pregel[Any, Any, Any, Any], *, unit: Unit) -> None:

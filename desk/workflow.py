@@ -12,7 +12,7 @@ from typing import Any
 
 from dapr.ext.workflow import DaprWorkflowContext, RetryPolicy
 
-from dapr_bridge import GraphFailedError, Reference, call_graph
+from dapr_bridge import GraphFailedError, GraphNotFoundError, Reference, call_graph
 from desk.stages import (
     DECISION_EVENT,
     RETRY_EVENT,
@@ -139,18 +139,20 @@ def _run_graph(case: _Case, graph: str, given: ReferenceRecord, *, thread_id: st
                 run_id=thread_id,
                 traceparent=case.traceparent,
             )
-        except GraphFailedError as error:
-            yield from _await_retry(case, error, step=f"{thread_id}#{case.run}.{attempt}")
+        except (GraphFailedError, GraphNotFoundError) as error:
+            yield from _await_retry(case, graph, error, step=f"{thread_id}#{case.run}.{attempt}")
         else:
             return
 
 
-def _await_retry(case: _Case, error: GraphFailedError, *, step: str) -> Steps:
+def _await_retry(case: _Case, graph: str, error: GraphFailedError | GraphNotFoundError, *, step: str) -> Steps:
     case.ctx.set_custom_status(Stage.NEEDS_ATTENTION.value)
-    message = error.message[:_MESSAGE_LIMIT]
-    yield case.do(
-        NOTE_FAILURE, step=step, graph=error.graph, node=error.node, error_type=error.error_type, message=message
-    )
+    if isinstance(error, GraphFailedError):
+        node, error_type, message = error.node, error.error_type, error.message
+    else:
+        node, error_type, message = None, GraphNotFoundError.__name__, str(error)
+    message = message[:_MESSAGE_LIMIT]
+    yield case.do(NOTE_FAILURE, step=step, graph=graph, node=node, error_type=error_type, message=message)
     pause = timedelta(seconds=case.rules["poll_interval"])
     while not (yield case.do(LOOK_UP_RETRY, step=step)):
         yield from _sleep_until_woken(case.ctx, RETRY_EVENT, pause)

@@ -71,7 +71,8 @@ def find_runtime(
         passed_over.append(f"{folder}: {reason}")
     raise RuntimeNotFoundError(
         f"no Dapr runtime of version {_OLDEST_TEXT} or newer found. Looked in {'; '.join(passed_over)}. "
-        "Install Dapr (`dapr init`), point DAPR_RUNTIME_PATH at one, or build one with `make setup`."
+        "Install Dapr's binaries (`dapr init --slim`; with Docker, `dapr init` brings daprd alone), point "
+        "DAPR_RUNTIME_PATH at some, or build them with `make setup`."
     )
 
 

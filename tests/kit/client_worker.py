@@ -23,7 +23,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send, interrupt
 from pydantic import BaseModel
 
-from dapr_bridge import DaprSaver, GraphWorker, RunCancelledError, call_graph
+from dapr_bridge import DaprSaver, GraphNotFoundError, GraphWorker, RunCancelledError, call_graph
 from tests.kit.counter import leave_mark
 from tests.kit.serving import serve_until_stopped
 
@@ -252,6 +252,17 @@ def calling(ctx: DaprWorkflowContext, thread_id: str) -> Generator[Any, Any, str
     return result.status
 
 
+def calling_nobody(ctx: DaprWorkflowContext, thread_id: str) -> Generator[Any, Any, list[str]]:
+    """Call a graph that this worker has not; tell what was said."""
+    said: list[str] = []
+    for as_child in (False, True):
+        try:
+            yield from call_graph(ctx, "late", {}, thread_id=thread_id, as_child=as_child)
+        except GraphNotFoundError as error:
+            said.append(str(error))
+    return said
+
+
 async def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO)
@@ -260,6 +271,7 @@ async def main() -> None:
         events = os.environ.get("EVENTS", "message-pubsub") or None
         worker = GraphWorker(graphs=graphs, saver=saver, events=events)
         worker.runtime.register_workflow(calling, name="calling")
+        worker.runtime.register_workflow(calling_nobody, name="calling_nobody")
         await serve_until_stopped(worker)
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from dapr.ext.workflow import TaskFailedError
+from dapr.ext.workflow._durabletask.internal.orchestration_pb2 import TaskFailureDetails
+
 BEGINNING = datetime(2026, 1, 5, 9, 0)
 
 Workflow = Callable[[Any, Any], Generator[Any, Any, Any]]
@@ -136,6 +139,13 @@ def _recall(recorded: Any, action: Action, context: ReplayContext) -> Any:
     assert action == happened.action, f"replay asks for {action}, history has {happened.action}"
     context.current_utc_datetime = happened.at
     return happened.result
+
+
+def not_registered(activity: str) -> TaskFailedError:
+    """Return what an activity that no worker has fails with."""
+    message = f"Activity function named {activity!r} was not registered!"
+    details = TaskFailureDetails(errorType="ActivityNotRegisteredError", errorMessage=message)
+    return TaskFailedError(message, details)
 
 
 def write_history(run: WorkflowRun) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,10 +17,11 @@ from langgraph.graph import START, StateGraph
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import Command, GraphOutput, StateUpdate
 
-from dapr_bridge import CallRefusedError, DurableGraph, GraphFailedError, StateStoreError
+from dapr_bridge import CallRefusedError, DurableGraph, GraphFailedError, GraphNotFoundError, StateStoreError
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
 from tests.kit.client_worker import State, Tone, Typed, build_graphs
+from tests.kit.sidecars import output_of, workflow_client
 
 pytestmark = pytest.mark.anyio
 
@@ -265,6 +267,26 @@ async def test_what_would_be_lost_is_refused_by_name(rig: ClientRig, given: dict
             await durable.ainvoke({"words": []}, **given)
         with pytest.raises(CallRefusedError, match=message):
             await anext(durable.astream({"words": []}, **given))
+
+
+NO_GRAPH = (
+    "no graph 'late' on the worker of this app that took the run: host it there (GraphWorker(graphs={'late': ...}))"
+)
+
+
+async def test_a_graph_that_no_worker_hosts_is_named_with_what_to_do(rig: ClientRig) -> None:
+    async with DurableGraph("late", saver=rig.saver, address=rig.sidecar.address) as durable:
+        with pytest.raises(GraphNotFoundError, match=re.escape(f"{NO_GRAPH}, and call again with another run id")):
+            await durable.ainvoke({}, on_thread("late"))
+        with pytest.raises(GraphNotFoundError, match=re.escape(NO_GRAPH)):
+            await anext(durable.astream({}, on_thread("late")))
+
+
+def test_a_workflow_is_told_of_such_a_graph_alike(rig: ClientRig) -> None:
+    with workflow_client(rig.sidecar) as client:
+        client.schedule_new_workflow("calling_nobody", instance_id="calling-nobody", input="late")
+
+        assert output_of(client, "calling-nobody") == [f"{NO_GRAPH}, and call again"] * 2
 
 
 async def test_what_asks_for_nothing_more_than_a_durable_run_gives_passes(rig: ClientRig) -> None:

@@ -10,7 +10,14 @@ from typing import Any, cast
 
 import pytest
 
-from dapr_bridge import BridgeError, CallRefusedError, DurableGraph, RunCancelledError, ThreadBusyError
+from dapr_bridge import (
+    BridgeError,
+    CallRefusedError,
+    DurableGraph,
+    GraphFailedError,
+    RunCancelledError,
+    ThreadBusyError,
+)
 from dapr_bridge._workflows import Workflows
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
@@ -153,6 +160,21 @@ async def test_a_run_id_for_something_else_is_refused(rig: ClientRig) -> None:
             await durable.ainvoke({"words": ["other"]}, on_thread("else"), run_id="else-1")
         with pytest.raises(CallRefusedError, match="with another thread"):
             await durable.ainvoke({"words": ["in"]}, on_thread("elsewhere"), run_id="else-1")
+
+
+async def test_a_run_id_that_has_ended_is_ended_and_its_thread_goes_on_without_it(rig: ClientRig) -> None:
+    config = on_thread("broken")
+    async with rig.client("failing") as durable:
+        with pytest.raises(GraphFailedError, match="node 'broken' failed with RuntimeError"):
+            await durable.ainvoke({"words": ["in"]}, config, run_id="broken-1")
+        with pytest.raises(CallRefusedError, match=r"without it goes on with its thread") as refused:
+            await durable.ainvoke(None, config, run_id="broken-1")
+        with pytest.raises(GraphFailedError, match="node 'broken' failed with RuntimeError"):
+            await durable.ainvoke(None, config)
+        state = await durable.aget_state(config)
+
+    assert "when this one has ended, ainvoke(None, config)" in str(refused.value)
+    assert state.values == {"words": ["in", "fine"]}
 
 
 async def test_a_run_id_that_is_the_instance_id_of_another_workflow_is_refused(rig: ClientRig) -> None:

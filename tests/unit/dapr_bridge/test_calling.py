@@ -10,11 +10,18 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from dapr_bridge import ValueNotKeptError, call_graph
+from dapr_bridge import (
+    BridgeError,
+    CallRefusedError,
+    GraphFailedError,
+    GraphNotFoundError,
+    ValueNotKeptError,
+    call_graph,
+)
 from dapr_bridge._payloads import encode_inline
 from dapr_bridge._served import ServedRuntime
 from tests.kit.own_types import Offer
-from tests.kit.workflow_replay import BEGINNING, Answer, WorkflowRun, replay_history, write_history
+from tests.kit.workflow_replay import BEGINNING, Answer, WorkflowRun, not_registered, replay_history, write_history
 
 FINISHED = {"status": "finished", "checkpoint_id": "c", "output": {"json": "done"}}
 
@@ -99,3 +106,97 @@ def test_a_workflow_is_registered_once_and_known_by_its_function() -> None:
     assert vars(workflow)["_dapr_alternate_name"] == "mine"
     with pytest.raises(ValueError, match="already registered as mine"):
         runtime.register_workflow(workflow)
+
+
+def calling(**given: Any) -> WorkflowRun:
+    """A workflow that makes one call, and tells why it was refused."""
+    asked: dict[str, Any] = {"thread_id": "t", "run_id": "mine", **given}
+
+    def workflow(ctx: Any, _: Any) -> Generator[Any, Any, Any]:
+        try:
+            return (yield from call_graph(ctx, "shout", None, **asked)).output
+        except CallRefusedError as error:
+            return str(error)
+
+    return WorkflowRun(workflow, None, answer)
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"config": {"foo": 1}}, "config['foo'] is unknown; it would be lost"),
+    ({"config": {"callbacks": [object()]}}, "config['callbacks']: a workflow is replayed in any process"),
+    ({"config": {"run_id": "mine"}}, "config['run_id']: a workflow is replayed in any process"),
+    ({"config": {"configurable": {"thread_id": "other"}}}, "config names thread 'other', and thread_id='t' another"),
+    ({"config": {"configurable": {"model": object()}}}, "config['configurable']['model'] is a object"),
+    ({"config": {"metadata": 5}}, "config['metadata'] is 5: pass a dict"),
+    ({"config": {"tags": [object()]}}, "pass a list of strings"),
+    ({"config": {"run_name": object()}}, "pass a string"),
+    ({"config": {"max_concurrency": "2"}}, "config['max_concurrency'] is '2': pass a whole number"),
+    ({"if_busy": "nonsense"}, "if_busy='nonsense' is unknown; there are 'raise' and 'wait'"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED)
+def test_what_would_be_lost_is_refused_by_name(given: dict[str, Any], message: str) -> None:
+    run = calling(**given)
+
+    assert message in run.to_end()
+    assert run.names() == []
+
+
+@pytest.mark.parametrize("given", [given for given, _ in REFUSED])
+def test_a_call_in_flight_from_before_it_would_be_refused_goes_on(given: dict[str, Any]) -> None:
+    run = calling(**given)
+    run.context.is_replaying = True
+
+    assert run.to_end() == "done"
+
+
+@pytest.mark.parametrize(
+    ("given", "thread_id", "config"),
+    [
+        ({}, "t", {}),
+        ({"thread_id": 5}, "5", {}),
+        ({"config": {"metadata": None, "configurable": None, "callbacks": None}}, "t", {}),
+        ({"config": {"configurable": {"thread_id": "t"}}}, "t", {"configurable": {"thread_id": "t"}}),
+        ({"thread_id": 5, "config": {"configurable": {"thread_id": 5}}}, "5", {"configurable": {"thread_id": 5}}),
+        ({"config": {"tags": ["a"], "max_concurrency": 2}}, "t", {"tags": ["a"], "max_concurrency": 2}),
+    ],
+)
+def test_what_travels_of_a_call(given: dict[str, Any], thread_id: str, config: dict[str, Any]) -> None:
+    run = calling(**given)
+
+    assert run.to_end() == "done"
+    (request,) = run.named("shout:advance")
+    assert (request["thread_id"], request["config"]) == (thread_id, config)
+
+
+def hosted_by_nobody(**given: Any) -> WorkflowRun:
+    """A workflow that calls a graph which its worker has not, and returns the error."""
+
+    def workflow(ctx: Any, _: Any) -> Generator[Any, Any, Any]:
+        try:
+            yield from call_graph(ctx, "late", None, thread_id="t", **given)
+        except BridgeError as error:
+            return type(error), str(error)
+
+    return WorkflowRun(workflow, None, lambda name, _: not_registered(name))
+
+
+@pytest.mark.parametrize(("given", "app"), [({}, "this app"), ({"app_id": "afar"}, "app 'afar'")])
+def test_a_graph_that_no_worker_hosts_is_named_with_what_to_do(given: dict[str, Any], app: str) -> None:
+    run = hosted_by_nobody(**given)
+
+    assert run.to_end() == (
+        GraphNotFoundError,
+        f"no graph 'late' on the worker of {app} that took the run: host it there "
+        "(GraphWorker(graphs={'late': ...})), and call again",
+    )
+    # A worker of an earlier release has no activity that names calls.
+    assert run.names() == ["late:name", "late:advance"]
+
+
+def test_a_workflow_that_was_told_otherwise_of_such_a_graph_is_told_the_same_in_its_replays() -> None:
+    run = hosted_by_nobody(run_id="mine")
+    run.context.is_replaying = True
+
+    assert run.to_end()[0] is GraphFailedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from dapr_bridge import (
     wait_for,
 )
 from dapr_bridge._answers import cancellation_of, read_answers
-from tests.kit.workflow_replay import WorkflowRun
+from tests.kit.workflow_replay import BEGINNING, WorkflowRun
 
 ONE, TWO = "1" * 32, "2" * 32
 HOUR = timedelta(hours=1)
@@ -67,6 +67,21 @@ def test_reminders_come_until_the_deadline_and_then_the_default() -> None:
         ("reminder", 2),
     ]
     assert run.named("asks:advance")[1]["answers"] == {ONE: {"json": "none"}, TWO: {"json": "none"}}
+
+
+@pytest.mark.parametrize(("rules", "deadline"), [({"timeout": HOUR}, HOUR), ({}, None)])
+def test_whoever_is_told_of_a_question_knows_its_deadline_in_every_time_zone(
+    rules: dict[str, Any], deadline: timedelta | None
+) -> None:
+    run = drive([asking(ONE), FINISHED], **rules)
+    run.events.append(("answered", "yes"))
+    run.to_end()
+
+    (question,) = run.named("note")[0]["questions"]
+
+    asked_at = BEGINNING.replace(tzinfo=UTC) + run.takes * 2
+    assert question["deadline"] == ((asked_at + deadline).isoformat() if deadline else None)
+    assert deadline is None or question["deadline"].endswith("+00:00")
 
 
 def test_without_a_default_it_is_an_error_with_the_questions() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any, TypedDict
 
 import pytest
@@ -92,3 +94,22 @@ def test_to_keep_checkpoints_of_a_graph_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize("keeps", [1, "all", {"triage": 20}, {}])
 def test_a_worker_may_keep_a_number_of_checkpoints_or_all(keeps: Any) -> None:
     assert keeping(keeps).graph("triage")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"graphs": {"triage": graph()}}, r"graph 'triage' is a StateGraph that is not compiled: call \.compile\(\)"),
+        ({"graphs": {"triage": asyncio.sleep}}, "graph 'triage' is a function: give a compiled graph"),
+        ({"graphs": [graph().compile()]}, r"graphs=\[.*\]: give them by name"),
+        ({"saver": "execution-state"}, r"saver='execution-state': give a DaprSaver"),
+        ({"store": "execution-state"}, r"store='execution-state': give a store of LangGraph's, such as DaprStore"),
+        ({"lease": 5}, r"lease=5: give a time above zero, such as timedelta\(seconds=30\)"),
+        ({"lease": timedelta(0)}, r"lease=datetime\.timedelta\(0\): give a time above zero"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_at_once(given: dict[str, Any], message: str) -> None:
+    fine: dict[str, Any] = {"graphs": {"triage": graph().compile()}, "saver": DaprSaver("store", address="127.0.0.1:1")}
+
+    with pytest.raises(GraphRefusedError, match=message):
+        GraphWorker(**(fine | given), address="127.0.0.1:1")

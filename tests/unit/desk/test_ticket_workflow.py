@@ -8,7 +8,7 @@ import pytest
 from desk import steps
 from desk.stages import DECISION_EVENT, RETRY_EVENT
 from desk.workflow import support_ticket
-from tests.kit.workflow_replay import WorkflowRun
+from tests.kit.workflow_replay import WorkflowRun, not_registered
 
 ORDER = {"ticket_id": "T-1", "run": 1}
 RULES = {
@@ -202,6 +202,16 @@ def test_each_failure_of_one_graph_is_a_failure_of_its_own(run: WorkflowRun, des
     desk.graphs["expert:advance"] = [FAILED, FAILED]
     assert run.to_end()["outcome"] == "solved"
     assert [call["step"] for call in run.named(steps.NOTE_FAILURE)] == ["T-1/expert/1#1.1", "T-1/expert/1#1.2"]
+
+
+def test_a_graph_that_no_worker_hosts_needs_attention_like_a_failure(run: WorkflowRun, desk: Desk) -> None:
+    desk.graphs["expert:advance"] = [not_registered("expert:advance")]
+
+    assert run.to_end()["outcome"] == "solved"
+
+    [failure] = run.named(steps.NOTE_FAILURE)
+    assert (failure["graph"], failure["node"], failure["error_type"]) == ("expert", None, "GraphNotFoundError")
+    assert "no graph 'expert' on the worker of this app" in failure["message"]
 
 
 def test_a_ticket_that_waits_for_weeks_for_its_retry_keeps_a_short_history(run: WorkflowRun, desk: Desk) -> None:

@@ -84,5 +84,5 @@ def test_the_error_says_where_it_looked_and_what_to_do(home: Path) -> None:
     with pytest.raises(RuntimeNotFoundError) as caught:
         find_runtime([home / "extra"], environ={"DAPR_RUNTIME_PATH": str(home / "chosen")})
     message = str(caught.value)
-    for part in (home / "chosen/.dapr/bin", home / ".dapr/bin", home / "extra", "dapr init", "make setup"):
+    for part in (home / "chosen/.dapr/bin", home / ".dapr/bin", home / "extra", "`dapr init --slim`", "`make setup`"):
         assert str(part) in message
