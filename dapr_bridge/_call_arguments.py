@@ -43,6 +43,9 @@ _STAYS = frozenset({"callbacks", "run_id"})
 # What LangGraph itself puts there, for a graph that runs inside of another.
 _INTERNAL = "__pregel_"
 
+# Of the threads of runs that have a name and no thread.
+_THREADS = uuid.UUID("0c8a0a44-7f0e-4b59-9a8c-2f6f0d4c8f53")
+
 _RUN_ID = re.compile(r"[^/\\#?|]+")
 
 _REASONS: Mapping[str, str] = {
@@ -133,10 +136,12 @@ def _refuse_objects(kept: Mapping[str, Any]) -> None:
                 )
 
 
-def thread_of(config: RunnableConfig) -> str:
-    """Return the thread that a config names; without one, a new thread."""
+def thread_of(config: RunnableConfig, *, run_id: str | None) -> str:
+    """Return the thread that a config names; without one a new thread, of a named run always the same."""
     thread_id = config.get("configurable", {}).get("thread_id")
-    return str(uuid.uuid4()) if thread_id is None else str(thread_id)
+    if thread_id is not None:
+        return str(thread_id)
+    return str(uuid.uuid5(_THREADS, run_id) if run_id else uuid.uuid4())
 
 
 def checked_run_id(run_id: str) -> str:

@@ -72,7 +72,7 @@ class Call:
         named = run_id or (nest.run_id(graph) if nest else config.get("metadata", {}).get("run_id"))
         return cls(
             config=nest.config if nest else config,
-            thread_id=nest.thread_id if nest else thread_of(config),
+            thread_id=nest.thread_id if nest else thread_of(config, run_id=str(named) if named else None),
             run_id=checked_run_id(str(named)) if named else f"{graph}-{uuid.uuid4()}",
             is_named=named is not None,
             options=wire_options(options, if_busy=if_busy),

@@ -141,6 +141,16 @@ async def test_a_config_given_once_counts_for_each_call(rig: ClientRig) -> None:
     assert state.metadata["who"] == "me"
 
 
+async def test_a_run_with_a_name_and_no_thread_is_one_run_each_time(rig: ClientRig) -> None:
+    async with rig.client("chain") as durable:
+        rig.far.marks.clear()
+        outputs = [await durable.ainvoke({"words": ["in"]}, run_id="named only") for _ in range(2)]
+        other = await durable.ainvoke({"words": ["in"]}, run_id="named otherwise")
+
+    assert outputs == [other, other]
+    assert rig.far.counts()["one"] == 2
+
+
 async def test_a_state_that_is_not_there_is_not_changed(rig: ClientRig) -> None:
     async with rig.client("chain") as durable:
         await durable.ainvoke({"words": ["in"]}, on_thread("changed"))
