@@ -36,6 +36,7 @@ from dapr_bridge.saver.sidecar import Patience
 from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
 Namespace = tuple[str, ...]
+_Read = GetOp | SearchOp | ListNamespacesOp
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "$eq": operator.eq,
@@ -71,23 +72,30 @@ class DaprStore(BaseStore, Closing):
         self._codec = Codec(JsonPlusSerializer(allowed_msgpack_modules=None))
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Carry out operations, in order."""
-        return [run(self._steps(op)) for op in ops]
+        """Carry out operations: reads see what was before the batch, and of several puts of an item the last counts."""
+        batch = list(ops)
+        found = {place: run(self._read(op)) for place, op in _reads(batch).items()}
+        for put in _last_puts(batch):
+            run(self._put(put))
+        return [found.get(place) for place in range(len(batch))]
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Carry out operations; reads and writes of one batch run side by side, as LangGraph allows."""
-        return list(await asyncio.gather(*(arun(self._steps(op)) for op in ops)))
+        """Carry out operations as `batch` does, the reads side by side and then the puts."""
+        batch = list(ops)
+        reads = _reads(batch)
+        results = await asyncio.gather(*(arun(self._read(op)) for op in reads.values()))
+        await asyncio.gather(*(arun(self._put(put)) for put in _last_puts(batch)))
+        found = dict(zip(reads, results, strict=True))
+        return [found.get(place) for place in range(len(batch))]
 
     def close(self) -> None:
         """Close the connection to the sidecar."""
         self._store.close()
 
-    def _steps(self, op: Op) -> Steps[Result]:
+    def _read(self, op: _Read) -> Steps[Result]:
         match op:
             case GetOp():
                 return self._get(op)
-            case PutOp():
-                return self._put(op)
             case SearchOp():
                 return self._search(op)
             case ListNamespacesOp():
@@ -97,7 +105,7 @@ class DaprStore(BaseStore, Closing):
         items = yield from self._items(op.namespace, [op.key])
         return items[0] if items else None
 
-    def _put(self, op: PutOp) -> Steps[Result]:
+    def _put(self, op: PutOp) -> Steps[None]:
         for depth in range(len(op.namespace)):
             yield from self._add_child(op.namespace[:depth], op.namespace[depth])
         item, node = item_key(op.namespace, op.key), node_key(op.namespace)
@@ -116,7 +124,6 @@ class DaprStore(BaseStore, Closing):
             return [Write(item, data, _guard(found, item)), self._node_write(node, old.children, items, found)]
 
         yield from self._store.update([item, node], decide)
-        return None
 
     def _search(self, op: SearchOp) -> Steps[Result]:
         if op.query:
@@ -184,6 +191,16 @@ class DaprStore(BaseStore, Closing):
     ) -> Write:
         data = self._codec.dump({"children": list(children), "items": dict(items)}, what="a namespace")
         return Write(key, data, _guard(found, key))
+
+
+def _reads(ops: Iterable[Op]) -> dict[int, _Read]:
+    """The reads among some operations, by place."""
+    return {place: op for place, op in enumerate(ops) if not isinstance(op, PutOp)}
+
+
+def _last_puts(ops: Iterable[Op]) -> Iterable[PutOp]:
+    """The last put of each item; a deletion is a put too."""
+    return {(op.namespace, op.key): op for op in ops if isinstance(op, PutOp)}.values()
 
 
 def _guard(found: Mapping[str, Document], key: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, GetOp, ListNamespacesOp, MatchCondition, Op, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
 
 from dapr_bridge import DaprStore
@@ -78,6 +79,51 @@ async def test_puts_side_by_side_are_all_found(store: DaprStore) -> None:
     await asyncio.gather(*(store.aput(("race", str(n % 3)), f"k{n}", {"n": n}) for n in range(12)))
 
     assert sorted(item.value["n"] for item in await store.asearch(("race",), limit=50)) == list(range(12))
+
+
+BATCH: list[Op] = [
+    PutOp(("batch",), "old", {"n": 1}),
+    GetOp(("batch",), "old"),
+    *(PutOp(("batch",), f"twice{n}", {"n": time}) for time in range(2) for n in range(5)),
+    *(PutOp(("batch",), f"gone{n}", {"n": n}) for n in range(5)),
+    *(PutOp(("batch",), f"gone{n}", None) for n in range(5)),
+    *(PutOp(("batch",), f"back{n}", value) for value in (None, {"n": 7}) for n in range(5)),
+    SearchOp(("batch",)),
+    ListNamespacesOp((MatchCondition("prefix", ("batch",)),)),
+]
+
+
+def contents(store: BaseStore, label: str) -> dict[str, Any]:
+    """What a search of a namespace finds, by key."""
+    return {item.key: item.value for item in store.search((label,), limit=50)}
+
+
+def answers(results: Sequence[Any]) -> list[Any]:
+    """What a batch has answered, without times."""
+    return [
+        [each if isinstance(each, tuple) else (each.key, each.value) for each in result]
+        if isinstance(result, list)
+        else result and result.value
+        for result in results
+    ]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_a_batch_reads_what_was_before_it_and_the_last_put_of_an_item_counts(
+    store: DaprStore, is_async: bool
+) -> None:
+    memory = InMemoryStore()
+    for each in (memory, store):
+        for item in each.search(("batch",), limit=50):
+            each.delete(item.namespace, item.key)
+        each.put(("batch",), "old", {"n": 0})
+
+    results = await store.abatch(BATCH) if is_async else store.batch(BATCH)
+
+    assert answers(results) == answers(memory.batch(BATCH))
+    assert contents(store, "batch") == contents(memory, "batch")
+    assert store.get(("batch",), "gone1") is None
+    assert contents(store, "batch")["twice1"] == {"n": 1}
 
 
 def test_a_question_in_words_is_refused(store: DaprStore) -> None:
