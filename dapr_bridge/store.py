@@ -8,11 +8,9 @@ search would not find.
 from __future__ import annotations
 
 import asyncio
-import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.store.base import (
@@ -29,6 +27,7 @@ from langgraph.store.base import (
 )
 
 from dapr_bridge._contexts import Closing
+from dapr_bridge._filters import meets
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.keys import item_key, node_key
 from dapr_bridge.saver.records import Codec
@@ -37,15 +36,6 @@ from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
 Namespace = tuple[str, ...]
 _Read = GetOp | SearchOp | ListNamespacesOp
-
-_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "$eq": operator.eq,
-    "$ne": operator.ne,
-    "$gt": operator.gt,
-    "$gte": operator.ge,
-    "$lt": operator.lt,
-    "$lte": operator.le,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +128,7 @@ class DaprStore(BaseStore, Closing):
         for _, namespace, key in spots:
             found += yield from self._items(namespace, [key])
         if op.filter:
-            found = [item for item in found if _matches(item.value, op.filter)][op.offset : op.offset + op.limit]
+            found = [item for item in found if meets(item.value, op.filter)][op.offset : op.offset + op.limit]
         return [_search_item(item) for item in found]
 
     def _list_namespaces(self, op: ListNamespacesOp) -> Steps[Result]:
@@ -209,19 +199,6 @@ def _guard(found: Mapping[str, Document], key: str) -> str:
 
 def _search_item(item: Item) -> SearchItem:
     return SearchItem(item.namespace, item.key, item.value, item.created_at, item.updated_at)
-
-
-def _matches(value: Any, wanted: Any) -> bool:
-    """Whether a stored value meets a filter: equal, or all of its `$` operators hold."""
-    if not isinstance(wanted, dict):
-        return value == wanted
-    operators = [name for name in wanted if name.startswith("$")]
-    for name in operators:
-        if name not in _OPERATORS:
-            raise ValueError(f"filter operator {name!r} is unknown; there are {', '.join(_OPERATORS)}")
-    if operators:
-        return value is not None and all(_OPERATORS[name](value, wanted[name]) for name in operators)
-    return isinstance(value, dict) and all(_matches(value.get(key), each) for key, each in wanted.items())
 
 
 def _fits(condition: MatchCondition, namespace: Namespace) -> bool:

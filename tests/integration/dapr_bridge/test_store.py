@@ -44,6 +44,86 @@ def test_a_search_finds_what_the_memory_store_finds(store: DaprStore, wanted: di
     assert found == {(item.namespace, item.key) for item in memory.search(("customers",), filter=wanted)}
 
 
+VALUES: dict[str, dict[str, Any]] = {
+    "full": {"n": 1, "s": "10", "l": [1, 2], "o": [{"a": 1, "b": 2}], "t": None, "d": {"x": {"y": 1}, "z": 2}},
+    "other": {"n": 5.5, "s": "9", "l": [1, 2, 3], "o": [{"a": 2}], "t": 0, "d": {"x": 1}},
+    "text": {"n": "3", "s": 7, "l": "12", "o": {"a": 1}, "t": "", "d": None},
+    "flags": {"n": True, "s": "7.0", "l": [], "o": [], "t": False, "d": {}, "$eq": 1},
+    "pair": {"n": -1, "s": "-1", "l": ["1", 2], "o": [{"a": 1}], "t": [], "d": {"x": {"y": None}}},
+}
+NARROW: list[dict[str, Any]] = [
+    {},
+    {"zz": {"$ne": 1}},
+    {"zz": None},
+    {"zz": {"$eq": None}},
+    {"zz": {}},
+    {"t": None},
+    {"t": {"$eq": None}},
+    {"t": {"$ne": None}},
+    {"t": 0},
+    {"n": True},
+    {"n": {"$ne": 1}},
+    {"n": {"$gt": 0, "$lt": 3}},
+    {"n": {"$gt": "0"}},
+    {"n": {"$gte": True}},
+    {"n": {}},
+    {"n": 1, "s": "10"},
+    {"s": {"$gt": "5"}},
+    {"s": {"$gt": 5}},
+    {"s": {"$lte": 9}},
+    {"s": "7.0"},
+    {"l": (1, 2)},
+    {"l": [1, 2]},
+    {"l": []},
+    {"l": [{"$gt": 0}, {"$lt": 9}]},
+    {"l": {"$eq": [1, 2]}},
+    {"l": {"$eq": (1, 2)}},
+    {"o": [{"a": 1}]},
+    {"o": ({"a": {"$ne": 1}},)},
+    {"o": {"a": 1}},
+    {"d": {"x": {"y": 1}}},
+    {"d": {"x": {"y": None}}},
+    {"d": {"x": {"y": {"$ne": 1}}}},
+    {"d": {"$eq": {}}},
+    {"$eq": 1},
+]
+REFUSED: list[dict[str, Any]] = [
+    {"n": {"$bad": 1}},
+    {"n": {"$eq": 1, "x": 2}},
+    {"l": [{"$bad": 1}, 2]},
+    {"s": {"$gt": "five"}},
+    {"s": {"$ne": "10", "$x": 1}},
+]
+
+
+def outcome(store: BaseStore, wanted: dict[str, Any]) -> set[str] | type[ValueError]:
+    try:
+        return {item.key for item in store.search(("filters",), filter=wanted)}
+    except ValueError:
+        return ValueError
+
+
+def test_a_filter_means_what_it_means_to_the_memory_store(store: DaprStore) -> None:
+    memory = InMemoryStore()
+    for key, value in VALUES.items():
+        memory.put(("filters",), key, value)
+        store.put(("filters",), key, value)
+
+    filters = [*NARROW, *REFUSED]
+    found = [(wanted, outcome(store, wanted)) for wanted in filters]
+
+    assert found == [(wanted, outcome(memory, wanted)) for wanted in filters]
+    assert [wanted for wanted, result in found if result is ValueError] == REFUSED
+
+
+@pytest.mark.parametrize("name", ["$gt", "$gte", "$lt", "$lte"])
+def test_an_ordered_filter_passes_over_items_that_lack_the_value(store: DaprStore, name: str) -> None:
+    store.put(("ordered",), "has", {"n": 1})
+    store.put(("ordered",), "lacks", {"m": 1})
+
+    assert [item.key for item in store.search(("ordered",), filter={"n": {name: 1}})] == ["has"] * ("e" in name)
+
+
 def test_the_newest_come_first_and_are_paged(store: DaprStore) -> None:
     fill(store)
 
