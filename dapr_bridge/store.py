@@ -52,14 +52,22 @@ class DaprStore(BaseStore, Closing):
     Args:
         store: name of a Dapr state store component that supports ETags and transactions.
         address: the sidecar's gRPC address, `host:port`; Dapr's own settings when not given.
+        allowed_types: classes that items may hold beside LangGraph's, LangChain's and Python's; a put refuses others.
         patience: how long to wait for a sidecar that is away.
     """
 
     __slots__ = ("_codec", "_store")
 
-    def __init__(self, store: str, *, address: str | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        store: str,
+        *,
+        address: str | None = None,
+        allowed_types: Iterable[type] = (),
+        patience: Patience | None = None,
+    ) -> None:
         self._store = StateStore(store, address=address, patience=patience or Patience())
-        self._codec = Codec(JsonPlusSerializer(allowed_msgpack_modules=None))
+        self._codec = Codec(JsonPlusSerializer(allowed_msgpack_modules=tuple(allowed_types) or None), owner="DaprStore")
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Carry out operations: reads see what was before the batch, and of several puts of an item the last counts."""
@@ -96,6 +104,9 @@ class DaprStore(BaseStore, Closing):
         return items[0] if items else None
 
     def _put(self, op: PutOp) -> Steps[None]:
+        what = f"item {op.key!r} of {op.namespace!r}"
+        # A value that cannot be read back would fail every search that comes across it.
+        self._codec.load(self._codec.dump(op.value, what=what), what=what)
         for depth in range(len(op.namespace)):
             yield from self._add_child(op.namespace[:depth], op.namespace[depth])
         item, node = item_key(op.namespace, op.key), node_key(op.namespace)
@@ -106,9 +117,9 @@ class DaprStore(BaseStore, Closing):
             if op.value is None:
                 kept = {key: time for key, time in (old.items or {}).items() if key != op.key}
                 return [self._node_write(node, old.children, kept, found), Write(item, None)] if item in found else []
-            created = self._codec.load(found[item].data)["created_at"] if item in found else now
+            created = self._codec.load_plain(found[item].data)["created_at"] if item in found else now
             record = {"value": op.value, "created_at": created, "updated_at": now}
-            data = self._codec.dump(record, what=f"item {op.key!r}")
+            data = self._codec.dump(record, what=what)
             # The item is guarded too: the later of two puts in a race is the one that stays.
             items = {**(old.items or {}), op.key: now}
             return [Write(item, data, _guard(found, item)), self._node_write(node, old.children, items, found)]

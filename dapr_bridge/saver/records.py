@@ -21,10 +21,16 @@ _CONTROL_CHANNELS = frozenset({*WRITES_IDX_MAP, _ERROR_SOURCE})
 
 
 class Codec:
-    """Values to bytes and back, through LangGraph's serializer."""
+    """Values to bytes and back, through LangGraph's serializer.
 
-    def __init__(self, serde: SerializerProtocol) -> None:
+    Args:
+        serde: LangGraph's serializer.
+        owner: the class whose `allowed_types` the serializer builds, for the message about one that it does not.
+    """
+
+    def __init__(self, serde: SerializerProtocol, *, owner: str = "DaprSaver") -> None:
         self._serde = serde
+        self._owner = owner
 
     def dump(self, value: Any, *, what: str) -> bytes:
         """Serialize a value; `what` names it in the error."""
@@ -40,7 +46,7 @@ class Codec:
         try:
             return self._serde.dumps_typed(value)
         except UNSERIALIZABLE as error:
-            raise not_kept(value, error, self._serde, what=what) from error
+            raise not_kept(value, error, self._serde, what=what, owner=self._owner) from error
 
     def load(self, data: bytes, what: str = "stored state") -> Any:
         """Deserialize a value; `what` names it in the error.
@@ -48,12 +54,16 @@ class Codec:
         Raises:
             ValueNotKeptError: it holds a type that is not allowed; the stored bytes stay as they are.
         """
+        value = self.load_plain(data)
+        if _blocked.names:
+            raise not_allowed(_blocked.names, what=what, owner=self._owner)
+        return value
+
+    def load_plain(self, data: bytes) -> Any:
+        """Deserialize a value with plain data in place of types that are not allowed."""
         kind, _, body = data.partition(b"\0")
         _blocked.names.clear()
-        value = self._serde.loads_typed((kind.decode(), body))
-        if _blocked.names:
-            raise not_allowed(_blocked.names, what=what)
-        return value
+        return self._serde.loads_typed((kind.decode(), body))
 
 
 class _BlockedTypes(threading.local):

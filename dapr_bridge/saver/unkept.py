@@ -16,21 +16,21 @@ UNSERIALIZABLE = (TypeError, ValueError, OverflowError, AttributeError, Recursio
 _DEEPEST = 20
 
 
-def not_kept(value: object, error: Exception, serde: SerializerProtocol, *, what: str) -> ValueNotKeptError:
-    """Return the error of a value that the serializer does not take; `what` names the value."""
+def not_kept(value: object, error: Exception, serde: SerializerProtocol, *, what: str, owner: str) -> ValueNotKeptError:
+    """Return the error of a value that the serializer does not take; `owner` is the class that may be told of more."""
     path, part = _at_fault(value, serde)
     where = f"{what}, at {path}," if path else what
     return ValueNotKeptError(
         f"{where} holds a {type(part).__name__} that LangGraph's serializer cannot keep: {error}; give plain data, "
-        "or a dataclass or pydantic model that is passed to DaprSaver(allowed_types=[...])"
+        f"or a dataclass or pydantic model that is passed to {owner}(allowed_types=[...])"
     )
 
 
-def not_allowed(names: Collection[str], *, what: str) -> ValueNotKeptError:
-    """Return the error of a stored value with types that must not be built; `what` names the value."""
+def not_allowed(names: Collection[str], *, what: str, owner: str) -> ValueNotKeptError:
+    """Return the error of a stored value with types that `owner` was not told of; `what` names the value."""
     types, them = ", ".join(sorted(names)), "it" if len(names) == 1 else "them"
     return ValueNotKeptError(
-        f"{what} holds {types}; pass {them} to DaprSaver(allowed_types=[...]) to load {them}, or use plain data"
+        f"{what} holds {types}; pass {them} to {owner}(allowed_types=[...]) to load {them}, or use plain data"
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from langgraph.store.base import BaseStore, GetOp, ListNamespacesOp, MatchCondition, Op, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
+from pydantic import BaseModel
 
-from dapr_bridge import DaprStore
+from dapr_bridge import DaprStore, ValueNotKeptError
 from dapr_bridge.testing import Sidecar
 from tests.kit.stores import ALL_STORES
 
@@ -204,6 +205,35 @@ async def test_a_batch_reads_what_was_before_it_and_the_last_put_of_an_item_coun
     assert contents(store, "batch") == contents(memory, "batch")
     assert store.get(("batch",), "gone1") is None
     assert contents(store, "batch")["twice1"] == {"n": 1}
+
+
+class Note(BaseModel):
+    """A class of one's own."""
+
+    text: str
+
+
+def test_a_put_refuses_a_type_that_could_not_be_read_back_and_the_rest_is_found(store: DaprStore) -> None:
+    store.put(("types", "a"), "plain", {"n": 1})
+
+    with pytest.raises(ValueNotKeptError, match=r"'note' of .* holds .*Note; pass it to DaprStore\(allowed_types"):
+        store.put(("types", "b"), "note", {"note": Note(text="x")})
+
+    assert contents(store, "types") == {"plain": {"n": 1}}
+    assert store.get(("types", "b"), "note") is None
+
+
+def test_an_allowed_type_is_kept_and_a_store_that_does_not_know_it_can_replace_it(store: DaprStore) -> None:
+    name, address = store._store.name, store._store.address
+    with DaprStore(name, address=address, allowed_types=[Note]) as knowing:
+        knowing.put(("allowed",), "note", {"note": Note(text="x")})
+        assert contents(knowing, "allowed") == {"note": {"note": Note(text="x")}}
+
+    with pytest.raises(ValueNotKeptError, match=r"DaprStore\(allowed_types"):
+        store.get(("allowed",), "note")
+    store.put(("allowed",), "note", {"note": "y"})
+
+    assert contents(store, "allowed") == {"note": {"note": "y"}}
 
 
 def test_a_question_in_words_is_refused(store: DaprStore) -> None:
