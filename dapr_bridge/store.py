@@ -1,8 +1,8 @@
 """`DaprStore`: LangGraph's store (`runtime.store`) on a Dapr state store.
 
 Dapr state cannot be listed, so each namespace has a node document that names its children and its items. A node is
-written when something new appears in it, an item on each put; ancestors go first, so that nothing is saved that a
-search would not find.
+written when something new appears in it, an item on each put; ancestors and nodes go first, and on deletion last, so
+that nothing is ever saved that a search would not find. A node may list an item that is not there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.store.base import (
@@ -36,6 +37,7 @@ from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
 Namespace = tuple[str, ...]
 _Read = GetOp | SearchOp | ListNamespacesOp
+_ITEMS_AT_ONCE = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +102,12 @@ class DaprStore(BaseStore, Closing):
                 return self._list_namespaces(op)
 
     def _get(self, op: GetOp) -> Steps[Result]:
-        items = yield from self._items(op.namespace, [op.key])
-        return items[0] if items else None
+        return next((yield from self._items([(op.namespace, op.key)])), None)
 
     def _put(self, op: PutOp) -> Steps[None]:
+        return self._delete(op.namespace, op.key) if op.value is None else self._save(op)
+
+    def _save(self, op: PutOp) -> Steps[None]:
         what = f"item {op.key!r} of {op.namespace!r}"
         # A value that cannot be read back would fail every search that comes across it.
         self._codec.load(self._codec.dump(op.value, what=what), what=what)
@@ -114,33 +118,50 @@ class DaprStore(BaseStore, Closing):
 
         def decide(found: Mapping[str, Document]) -> list[Write]:
             old = self._node(found.get(node))
-            if op.value is None:
-                kept = {key: time for key, time in (old.items or {}).items() if key != op.key}
-                return [self._node_write(node, old.children, kept, found), Write(item, None)] if item in found else []
             created = self._codec.load_plain(found[item].data)["created_at"] if item in found else now
-            record = {"value": op.value, "created_at": created, "updated_at": now}
-            data = self._codec.dump(record, what=what)
+            data = self._codec.dump({"value": op.value, "created_at": created, "updated_at": now}, what=what)
+            listed = self._node_write(node, old.children, {**(old.items or {}), op.key: now}, found)
             # The item is guarded too: the later of two puts in a race is the one that stays.
-            items = {**(old.items or {}), op.key: now}
-            return [Write(item, data, _guard(found, item)), self._node_write(node, old.children, items, found)]
+            return [listed, Write(item, data, _guard(found, item))]
 
-        yield from self._store.update([item, node], decide)
+        yield from self._store.update([item, node], decide, at_once=True)
+
+    def _delete(self, namespace: Namespace, key: str) -> Steps[None]:
+        item, node = item_key(namespace, key), node_key(namespace)
+        deleted: str | None = None
+
+        def decide(found: Mapping[str, Document]) -> list[Write]:
+            nonlocal deleted
+            old = self._node(found.get(node))
+            entry = (old.items or {}).get(key)
+            if item in found:
+                deleted = entry
+            elif entry is None or entry != deleted:
+                # An entry of another time is that of a put on its way, which needs it.
+                return []
+            items = {each: time for each, time in (old.items or {}).items() if each != key}
+            gone = [Write(item, None, found[item].etag)] if item in found else []
+            return [*gone, self._node_write(node, old.children, items, found)]
+
+        yield from self._store.update([item, node], decide, at_once=True)
 
     def _search(self, op: SearchOp) -> Steps[Result]:
         if op.query:
             raise NotImplementedError("DaprStore has no semantic search: search by namespace and filter")
-        spots: list[tuple[str, Namespace, str]] = []
+        entries: list[tuple[str, Namespace, str]] = []
         for namespace, node in (yield from self._walk(op.namespace_prefix)):
-            spots += [(time, namespace, key) for key, time in (node.items or {}).items()]
-        spots.sort(reverse=True)
-        if not op.filter:
-            spots = spots[op.offset : op.offset + op.limit]
+            entries += [(time, namespace, key) for key, time in (node.items or {}).items()]
+        spots = [(namespace, key) for _, namespace, key in sorted(entries, reverse=True)]
+        # A negative bound counts from the end.
+        wanted = op.offset + op.limit if min(op.offset, op.limit) >= 0 else len(spots)
         found: list[Item] = []
-        for _, namespace, key in spots:
-            found += yield from self._items(namespace, [key])
-        if op.filter:
-            found = [item for item in found if meets(item.value, op.filter)][op.offset : op.offset + op.limit]
-        return [_search_item(item) for item in found]
+        for start in range(0, len(spots), _ITEMS_AT_ONCE):
+            items = yield from self._items(spots[start : start + _ITEMS_AT_ONCE])
+            matching = (item for item in items if meets(item.value, op.filter or {}))
+            found += islice(matching, wanted - len(found))
+            if len(found) == wanted:
+                break
+        return [_search_item(item) for item in found[op.offset : op.offset + op.limit]]
 
     def _list_namespaces(self, op: ListNamespacesOp) -> Steps[Result]:
         conditions = op.match_conditions or ()
@@ -171,15 +192,13 @@ class DaprStore(BaseStore, Closing):
             level = [(*namespace, label) for namespace, node in nodes for label in node.children]
         return seen
 
-    def _items(self, namespace: Namespace, keys: Sequence[str]) -> Steps[list[Item]]:
-        found = yield from self._store.read([item_key(namespace, key) for key in keys])
-        return list(self._built(namespace, keys, found))
+    def _items(self, spots: Sequence[tuple[Namespace, str]]) -> Steps[Iterator[Item]]:
+        """Read items; one that is listed and not there was deleted, or its put is not done."""
+        found = yield from self._store.read([item_key(*spot) for spot in spots])
+        return (self._item(*spot, found[item_key(*spot)]) for spot in spots if item_key(*spot) in found)
 
-    def _built(self, namespace: Namespace, keys: Sequence[str], found: Mapping[str, Document]) -> Iterator[Item]:
-        for key in keys:
-            document = found.get(item_key(namespace, key))
-            if document is not None:
-                yield Item(namespace=namespace, key=key, **self._codec.load(document.data))
+    def _item(self, namespace: Namespace, key: str, document: Document) -> Item:
+        return Item(namespace=namespace, key=key, **self._codec.load(document.data))
 
     def _node(self, document: Document | None) -> _Node:
         if document is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -234,6 +236,84 @@ def test_an_allowed_type_is_kept_and_a_store_that_does_not_know_it_can_replace_i
     store.put(("allowed",), "note", {"note": "y"})
 
     assert contents(store, "allowed") == {"note": {"note": "y"}}
+
+
+class KilledError(Exception):
+    """The process has ended."""
+
+
+@contextmanager
+def dying(store: DaprStore, *, after: int) -> Iterator[DaprStore]:
+    """A store whose process ends when it has sent so many requests."""
+    with DaprStore(store._store.name, address=store._store.address) as opened:
+        calls, sent = opened._store._calls, itertools.count()
+        start = calls.start
+
+        def start_or_die(method: Any, request: Any) -> Any:
+            if next(sent) >= after:
+                raise KilledError
+            return start(method, request)
+
+        calls.start = start_or_die
+        yield opened
+
+
+SMALL, LARGE, LARGER = {"n": 1}, {"n": "2" * 1_500_000}, {"n": "3" * 4_000_000}
+CHANGES: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]] = {
+    "created": (None, SMALL),
+    "created-large": (None, LARGER),
+    "overwritten": (SMALL, {"n": 2}),
+    "overwritten-large": (LARGER, LARGE),
+    "grown": (SMALL, LARGER),
+    "deleted": (SMALL, None),
+    "deleted-large": (LARGER, None),
+}
+
+
+def is_cut_short(store: DaprStore, op: PutOp, *, after: int) -> bool:
+    """Put from a process that ends when it has sent so many requests; tells whether they were too few."""
+    with dying(store, after=after) as other:
+        try:
+            other.batch([op])
+        except KilledError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_put_that_is_cut_short_anywhere_leaves_the_old_or_the_new_and_what_is_got_is_found(
+    store: DaprStore, change: str
+) -> None:
+    old, new = CHANGES[change]
+    for after in itertools.count():
+        namespace = ("cut", change, str(after))
+        store.batch([PutOp(namespace, "k", old)])
+
+        is_cut = is_cut_short(store, PutOp(namespace, "k", new), after=after)
+
+        got = store.get(namespace, "k")
+        assert (got and got.value) in ((old, new) if is_cut else (new,))
+        # There is no other item here, but for entries of what was cut short before.
+        assert [item.value for item in store.search(namespace[:2], limit=1)] == ([got.value] if got else [])
+        store.put(namespace, "k", SMALL)
+        store.delete(namespace, "k")
+        assert store.search(namespace[:2]) == []
+        if not is_cut:
+            break
+
+
+async def test_after_puts_and_deletes_side_by_side_a_search_finds_what_is_got(store: DaprStore) -> None:
+    with DaprStore(store._store.name, address=store._store.address) as other:
+        both = itertools.cycle([store, other])
+        values = [None if n % 3 == 2 else {"n": n} for n in range(24)]
+        puts = [next(both).abatch([PutOp(("mixed",), f"k{n % 4}", value)]) for n, value in enumerate(values)]
+        await asyncio.gather(*puts)
+
+    got = {f"k{n}": await store.aget(("mixed",), f"k{n}") for n in range(4)}
+    assert contents(store, "mixed") == {key: item.value for key, item in got.items() if item}
+    for key in got:
+        await store.adelete(("mixed",), key)
+    assert ("mixed",) not in await store.alist_namespaces()
 
 
 def test_a_question_in_words_is_refused(store: DaprStore) -> None:
