@@ -3,7 +3,8 @@
 Measured on Dapr 1.18: one gRPC message holds at most 4 MiB either way; a transaction keeps its order but is atomic on
 SQLite and Postgres only; "must not exist" is kept by a plain save on all stores, and in a transaction not on Redis; the
 error of a failed guard differs by store. So larger documents are cut into parts, creations are plain saves, and after a
-failed guarded write the caller reads back and decides.
+failed guarded write the caller reads back and decides. Parts are written before the document that names them, and
+removed after another has replaced it: who misses some reads that one.
 
 A bulk read whose connection breaks on the way is answered on Postgres as if nothing were stored, without an error: its
 rows end early, and nobody asks why. So each read asks for a witness too, which is always there: where it is missing,
@@ -12,37 +13,29 @@ nothing was read.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Self
 
 import grpc
-from dapr.proto import api_v1, common_v1
+from dapr.proto import api_v1
 
 from dapr_bridge.errors import StateStoreError, StateStoreNotFoundError
 from dapr_bridge.saver.effects import Awaited, Steps
-from dapr_bridge.saver.keys import part_key, witness_key
+from dapr_bridge.saver.keys import witness_key
+from dapr_bridge.saver.parts import MESSAGE_BYTES, WHOLE, Pair, batches, cut, part_keys
 from dapr_bridge.saver.sidecar import Holder, Patience, SidecarCalls, Tries, describe, status_of, tells_of_no_store
 
 logger = logging.getLogger(__name__)
 
-PART_BYTES = 1 << 20
-"""Size of one part of a large document; several fit into one answer."""
-
-MESSAGE_BYTES = 3 << 20
-"""What one request carries at most, leaving room for keys and framing under Dapr's 4 MiB."""
-
 _ONE_PIECE = 4 << 10
 """An answer of so many bytes reaches Dapr as a whole or not at all: Postgres sends off 8 kB at a time."""
 
-_WHOLE, _PARTS = b"\x00", b"\x01"
 _BULK_PARALLELISM = 10
 _KEYS_AT_ONCE = 500
-_FIRST_WRITE = common_v1.StateOptions(concurrency=common_v1.StateOptions.CONCURRENCY_FIRST_WRITE)
 # Tested on these: all of a transaction is written or nothing, and "must not exist" is kept in it. Not so on Redis.
 _WHOLE_TRANSACTIONS = frozenset({"state.sqlite", "state.postgresql"})
 ABSENT = ""
@@ -51,10 +44,11 @@ ABSENT = ""
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document as it was read: its bytes, and the ETag that guards the next write."""
+    """One document as it was read: its bytes, the ETag that guards the next write, and where its parts are."""
 
     data: bytes
     etag: str
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +65,14 @@ class Write:
     data: bytes | None
     guard: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One key-value pair of Dapr's API."""
-
-    key: str
-    data: bytes | None
-    guard: str | None = None
+    def cut(self) -> list[Pair]:
+        """Return its key-value pairs, itself last."""
+        return cut(self.key, self.data, self.guard)
 
     @property
-    def operation(self) -> str:
-        return "delete" if self.data is None else "upsert"
-
-    @property
-    def size(self) -> int:
-        return len(self.key) + len(self.data or b"")
-
-    def to_proto(self) -> common_v1.StateItem:
-        etag = common_v1.Etag(value=self.guard) if self.guard else None
-        options = None if self.guard is None else _FIRST_WRITE
-        return common_v1.StateItem(key=self.key, value=self.data or b"", etag=etag, options=options)
+    def parts(self) -> list[str]:
+        """The keys of its parts, if it is large."""
+        return [pair.key for pair in self.cut()[:-1]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +113,11 @@ class StateStore:
 
     def read(self, keys: Sequence[str]) -> Steps[dict[str, Document]]:
         """Read documents; a key that holds nothing is missing from the answer."""
-        found = yield from self._read_raw(keys)
         documents: dict[str, Document] = {}
-        for key, document in found.items():
-            is_whole = document.data[:1] == _WHOLE
-            data = document.data[1:] if is_whole else (yield from self._join(key, document.data))
-            documents[key] = Document(data, document.etag)
+        for key, stored in (yield from self._read_raw(keys)).items():
+            document = yield from self._join(key, stored)
+            if document is not None:
+                documents[key] = document
         return documents
 
     def write(self, writes: Sequence[Write]) -> Steps[bool]:
@@ -183,7 +163,7 @@ class StateStore:
         yield call
         if call.exception() is None:
             found = _found(call.result().items)
-            if key in found and found[key].data[:1] == _WHOLE:
+            if key in found and not part_keys(key, found[key].data):
                 return {key: Document(found[key].data[1:], found[key].etag)}
             if key not in found and witness_key() in found:
                 return {}
@@ -199,6 +179,8 @@ class StateStore:
     ) -> Steps[None]:
         """Read documents, decide what to write, write it; again when somebody else wrote in between.
 
+        Parts of what was replaced are removed when it is.
+
         Args:
             keys: what `decide` looks at.
             decide: returns the writes, guarded by the ETags it was shown; nothing when there is nothing to do.
@@ -209,22 +191,27 @@ class StateStore:
             StateStoreError: the store refuses although the guards hold.
         """
         write = (yield from self._writer()) if at_once else self.write
-        if expected is not None and (yield from write(decide(expected))):
-            return
+        leftovers = _Leftovers()
+        if expected is not None:
+            writes = decide(expected)
+            if (yield from write(writes)):
+                yield from self._remove(leftovers.of(expected, writes))
+                return
+            leftovers.refused(expected, writes)
         tries, seen = Tries(self.patience.trouble), None
         while True:
             found = yield from self.read(keys)
             writes = decide(found)
-            if not writes:
-                return
-            if found == seen:
+            if found == seen and writes:
                 # Nobody came between, so it was no guard that failed: the store is in trouble.
                 pause = tries.pause()
                 if pause is None:
                     raise StateStoreError(f"state store {self.name!r} does not take {writes[-1].key!r}, see its log")
                 yield pause
             if (yield from write(writes)):
+                yield from self._remove(leftovers.of(found, writes))
                 return
+            leftovers.refused(found, writes)
             seen = found
 
     def _writer(self) -> Steps[Callable[[Sequence[Write]], Steps[bool]]]:
@@ -238,21 +225,27 @@ class StateStore:
         for start in range(0, len(ordered), _KEYS_AT_ONCE):
             some = ordered[start : start + _KEYS_AT_ONCE]
             found = yield from self._read_raw(some)
-            parts = [part for key, cut in found.items() if cut.data[:1] == _PARTS for part in _part_keys(key, cut.data)]
+            parts = [part for key, stored in found.items() for part in part_keys(key, stored.data)]
             # A document goes before its parts: what is left by a crash is unreferenced.
-            yield from self._commit([Write(key, None) for key in [*some, *parts]])
+            yield from self._remove([*some, *parts])
+
+    def _remove(self, keys: Iterable[str]) -> Steps[None]:
+        yield from self._commit([Write(key, None) for key in keys])
 
     def _commit(self, writes: Sequence[Write]) -> Steps[bool]:
-        return (yield from self._send([item for write in writes for item in _items(write)]))
+        cuts = [write.cut() for write in writes]
+        # All parts go first: without them the documents fit into one request, which most stores take as a whole.
+        parts = [pair for pairs in cuts for pair in pairs[:-1]]
+        return (yield from self._send([*parts, *(pairs[-1] for pairs in cuts)]))
 
-    def _send(self, items: Sequence[_Item]) -> Steps[bool]:
-        for batch in _batches(items):
+    def _send(self, pairs: Sequence[Pair]) -> Steps[bool]:
+        for batch in batches(pairs):
             operations = [
-                api_v1.TransactionalStateOperation(operationType=item.operation, request=item.to_proto())
-                for item in batch
+                api_v1.TransactionalStateOperation(operationType=pair.operation, request=pair.to_proto())
+                for pair in batch
             ]
             request = api_v1.ExecuteStateTransactionRequest(storeName=self.name, operations=operations)
-            guarded = any(item.guard is not None for item in batch)
+            guarded = any(pair.guard is not None for pair in batch)
             if not (yield from self._attempt(self._stub.ExecuteStateTransaction, request, guarded=guarded)):
                 return False
         return True
@@ -260,9 +253,9 @@ class StateStore:
     def _create(self, writes: Sequence[Write]) -> Steps[bool]:
         # One by one: that keeps their order, and SQLite takes longer for several in one request.
         for write in writes:
-            *parts, item = _items(write)
+            *parts, own = write.cut()
             yield from self._send(parts)
-            request = api_v1.SaveStateRequest(store_name=self.name, states=[item.to_proto()])
+            request = api_v1.SaveStateRequest(store_name=self.name, states=[own.to_proto()])
             if not (yield from self._attempt(self._stub.SaveState, request, guarded=True)):
                 return False
         return True
@@ -293,7 +286,7 @@ class StateStore:
                 what = f"{failed.key!r}: {failed.error}" if failed else f"{keys[0]!r}: it answers, and holds nothing"
                 raise StateStoreError(f"state store {self.name!r} could not read {what}")
             if failed is None:
-                yield from self._send([_Item(witness_key(), _WHOLE)])
+                yield from self._send([Pair(witness_key(), WHOLE)])
             yield pause
         return {}
 
@@ -307,13 +300,21 @@ class StateStore:
             return None
         return answer.items
 
-    def _join(self, key: str, manifest: bytes) -> Steps[bytes]:
-        keys = _part_keys(key, manifest)
-        parts = yield from self._read_raw(keys)
-        missing = [part for part in keys if part not in parts]
-        if missing:
-            raise StateStoreError(f"state store {self.name!r} has lost {len(missing)} of {len(keys)} parts of {key!r}")
-        return b"".join(parts[part].data for part in keys)
+    def _join(self, key: str, stored: Document) -> Steps[Document | None]:
+        """Put a document together; when another has replaced it in the meantime, as it is by now."""
+        now: Document | None = stored
+        while now is not None:
+            names = part_keys(key, now.data)
+            if not names:
+                return Document(now.data[1:], now.etag)
+            parts = yield from self._read_raw(names)
+            missing = len(names) - len(parts)
+            if not missing:
+                return Document(b"".join(parts[name].data for name in names), now.etag, tuple(names))
+            before, now = now, (yield from self._read_raw([key])).get(key)
+            if now == before:
+                raise StateStoreError(f"state store {self.name!r} has lost {missing} of {len(names)} parts of {key!r}")
+        return None
 
     def _attempt(self, method: Any, request: Any, *, guarded: bool) -> Steps[bool]:
         try:
@@ -331,45 +332,45 @@ class StateStore:
         return api_v1.GetBulkStateRequest(store_name=self.name, keys=asked, parallelism=_BULK_PARALLELISM)
 
 
+@dataclass
+class _Leftovers:
+    """The parts that an update leaves behind: of what it has replaced, and of what was refused.
+
+    Attributes:
+        spare: keys of parts that may be of no use any more, each with the key of its document.
+    """
+
+    spare: dict[str, str] = field(default_factory=dict[str, str])
+
+    def replaced(self, found: Mapping[str, Document], writes: Sequence[Write]) -> None:
+        """Note what writes replace."""
+        sure = (write.key for write in writes if write.guard and write.key in found)
+        self.spare |= {part: key for key in sure for part in found[key].parts}
+
+    def refused(self, found: Mapping[str, Document], writes: Sequence[Write]) -> None:
+        """Note writes that were not all done; some may have been."""
+        self.replaced(found, writes)
+        # What has no guard may stand where nobody has looked.
+        self.spare |= {part: write.key for write in writes if write.guard is not None for part in write.parts}
+
+    def of(self, found: Mapping[str, Document], writes: Sequence[Write]) -> list[str]:
+        """Return the keys of the parts that nothing names, now that writes have replaced what was found."""
+        self.replaced(found, writes)
+        spare = [part for part, key in self.spare.items() if key in found]
+        if not spare:
+            return []
+        kept = {key: document.parts for key, document in found.items()} | {each.key: each.parts for each in writes}
+        named = {part for parts in kept.values() for part in parts}
+        return [part for part in spare if part not in named]
+
+
 def _found(items: Iterable[Any]) -> dict[str, Document]:
     return {item.key: Document(item.data, item.etag) for item in items if item.data}
-
-
-def _items(write: Write) -> list[_Item]:
-    """The key-value pairs of one document: itself, after its parts when it is large."""
-    if write.data is None:
-        return [_Item(write.key, None, write.guard)]
-    if len(write.data) < PART_BYTES:
-        return [_Item(write.key, _WHOLE + write.data, write.guard)]
-    pieces = [write.data[start : start + PART_BYTES] for start in range(0, len(write.data), PART_BYTES)]
-    digest = hashlib.sha256(write.data).hexdigest()[:32]
-    manifest = _PARTS + f"{digest}:{len(pieces)}".encode()
-    parts = [_Item(part_key(write.key, digest, number), piece) for number, piece in enumerate(pieces)]
-    return [*parts, _Item(write.key, manifest, write.guard)]
 
 
 def _fit_one_message(writes: Sequence[Write]) -> bool:
     """Tell whether one message can carry all; the names of parts are within what it leaves free."""
     return sum(len(write.key) + len(write.data or b"") for write in writes) <= MESSAGE_BYTES
-
-
-def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """Group key-value pairs, in order, into requests that fit into one message."""
-    batch: list[_Item] = []
-    size = 0
-    for item in items:
-        if batch and size + item.size > MESSAGE_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += item.size
-    if batch:
-        yield batch
-
-
-def _part_keys(key: str, manifest: bytes) -> list[str]:
-    digest, count = manifest[1:].decode().split(":")
-    return [part_key(key, digest, number) for number in range(int(count))]
 
 
 def _refused(store: str, what: str, error: BaseException) -> StateStoreError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from langgraph.store.memory import InMemoryStore
 from pydantic import BaseModel
 
 from dapr_bridge import DaprStore, ValueNotKeptError
+from dapr_bridge.saver.effects import run
 from dapr_bridge.testing import Sidecar
 from tests.kit.stores import ALL_STORES
 
@@ -238,24 +239,23 @@ def test_an_allowed_type_is_kept_and_a_store_that_does_not_know_it_can_replace_i
     assert contents(store, "allowed") == {"note": {"note": "y"}}
 
 
-class KilledError(Exception):
-    """The process has ended."""
-
-
 @contextmanager
-def dying(store: DaprStore, *, after: int) -> Iterator[DaprStore]:
-    """A store whose process ends when it has sent so many requests."""
+def watched(store: DaprStore, watch: Callable[[Any], None]) -> Iterator[DaprStore]:
+    """A store on the same documents, each request of which is looked at before it is sent."""
     with DaprStore(store._store.name, address=store._store.address) as opened:
-        calls, sent = opened._store._calls, itertools.count()
+        calls = opened._store._calls
         start = calls.start
 
-        def start_or_die(method: Any, request: Any) -> Any:
-            if next(sent) >= after:
-                raise KilledError
+        def watch_and_start(method: Any, request: Any) -> Any:
+            watch(request)
             return start(method, request)
 
-        calls.start = start_or_die
+        calls.start = watch_and_start
         yield opened
+
+
+class KilledError(Exception):
+    """The process has ended."""
 
 
 SMALL, LARGE, LARGER = {"n": 1}, {"n": "2" * 1_500_000}, {"n": "3" * 4_000_000}
@@ -272,7 +272,13 @@ CHANGES: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]] = {
 
 def is_cut_short(store: DaprStore, op: PutOp, *, after: int) -> bool:
     """Put from a process that ends when it has sent so many requests; tells whether they were too few."""
-    with dying(store, after=after) as other:
+    sent = itertools.count()
+
+    def die(_: Any) -> None:
+        if next(sent) >= after:
+            raise KilledError
+
+    with watched(store, die) as other:
         try:
             other.batch([op])
         except KilledError:
@@ -314,6 +320,77 @@ async def test_after_puts_and_deletes_side_by_side_a_search_finds_what_is_got(st
     for key in got:
         await store.adelete(("mixed",), key)
     assert ("mixed",) not in await store.alist_namespaces()
+
+
+def keys_of(request: Any) -> list[str]:
+    """What a request reads or writes."""
+    pairs = getattr(request, "states", None) or [each.request for each in getattr(request, "operations", ())]
+    return [*getattr(request, "keys", ()), *(pair.key for pair in pairs)]
+
+
+def stored_parts(store: DaprStore, keys: Iterable[str]) -> set[str]:
+    """Those of some keys that are of parts, and there."""
+    parts = sorted({key for key in keys if "/part/" in key})
+    return set(run(store._store._read_raw(parts)))
+
+
+def test_no_parts_of_a_large_item_remain_when_it_is_overwritten_or_deleted(store: DaprStore) -> None:
+    keys: set[str] = set()
+    with watched(store, lambda request: keys.update(keys_of(request))) as writer:
+        for value in (LARGER, {"n": "4" * 3_500_000}, LARGE, LARGER):
+            writer.put(("leak",), "k", value)
+        assert store.get(("leak",), "k").value == LARGER
+        assert len(stored_parts(store, keys)) == 4
+
+        writer.put(("leak",), "k", SMALL)
+        assert stored_parts(store, keys) == set()
+        writer.put(("leak",), "k", LARGE)
+        writer.delete(("leak",), "k")
+
+    assert len({key for key in keys if "/part/" in key}) == 4 + 4 + 2 + 4 + 2
+    assert stored_parts(store, keys) == set()
+
+
+async def test_no_parts_remain_of_large_items_that_are_put_and_deleted_side_by_side(store: DaprStore) -> None:
+    keys: set[str] = set()
+    with watched(store, lambda request: keys.update(keys_of(request))) as writer:
+        values = [{"n": str(n) * 1_500_000} if n % 3 else None for n in range(9)]
+        await asyncio.gather(*(writer.abatch([PutOp(("leaks",), "k", value)]) for value in values))
+        found = await store.aget(("leaks",), "k")
+        assert len(stored_parts(store, keys)) == (2 if found else 0)
+        await writer.adelete(("leaks",), "k")
+
+    assert stored_parts(store, keys) == set()
+
+
+def test_no_parts_of_a_large_namespace_remain_when_it_changes(store: DaprStore) -> None:
+    keys: set[str] = set()
+    with watched(store, lambda request: keys.update(keys_of(request))) as writer:
+        for n in range(14):
+            writer.put(("many",), f"{n}" + "k" * 100_000, {"n": n})
+
+    assert sorted(item.value["n"] for item in store.search(("many",), limit=50)) == list(range(14))
+    assert len({key for key in keys if key.startswith("lg/N/many/part/")}) > 2
+    assert len(stored_parts(store, keys)) == 2
+
+
+@pytest.mark.parametrize("new", [LARGE, SMALL, None])
+def test_a_reader_whose_item_is_replaced_while_it_reads_it_gets_what_replaced_it(
+    store: DaprStore, new: dict[str, Any] | None
+) -> None:
+    store.put(("reread",), "k", LARGER)
+    replaced: list[str] = []
+
+    def replace(request: Any) -> None:
+        if not replaced and any("/part/" in key for key in keys_of(request)):
+            replaced.extend(keys_of(request))
+            store.batch([PutOp(("reread",), "k", new)])
+
+    with watched(store, replace) as reader:
+        got = reader.get(("reread",), "k")
+
+    assert replaced
+    assert (got and got.value) == new
 
 
 def test_a_question_in_words_is_refused(store: DaprStore) -> None:
