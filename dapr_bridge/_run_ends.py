@@ -20,6 +20,9 @@ from dapr_bridge.errors import StaleWriterError, StateStoreError, ThreadLostErro
 
 logger = logging.getLogger(__name__)
 
+_MOST_SAID = 8_000
+"""Characters of an error's message that travel."""
+
 NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError, ThreadLostError)
 """What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
 
@@ -92,8 +95,11 @@ class RunEnds:
 
 
 def failure_of(error: Exception, *, node: str | None, task_id: str | None) -> Failure:
-    """Return what went wrong at a node."""
-    return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=str(error))
+    """Return what went wrong at a node, at no more length than history carries."""
+    message = str(error)
+    if len(message) > _MOST_SAID:
+        message = f"{message[:_MOST_SAID]}... ({len(message):,} characters)"
+    return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=message)
 
 
 def _checkpoint_id(snapshot: StateSnapshot) -> str:

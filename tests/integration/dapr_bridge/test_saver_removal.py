@@ -130,15 +130,15 @@ def test_of_a_pruned_thread_without_delta_channels_one_checkpoint_is_stored(
 
 def test_a_deleted_thread_leaves_nothing(sqlite_saver: DaprSaver, sqlite_keys: Callable[[str], set[str]]) -> None:
     for number in range(30):
-        config = thread("deleted", f"deleted-{number}")
+        config = thread("all-gone", f"all-gone-{number}")
         counting(sqlite_saver).invoke({"count": 0, "words": [LARGE]}, config, durability="sync")
-    sqlite_saver.prune(["deleted"])
-    counting(sqlite_saver).invoke({"count": 0, "words": [LARGE]}, thread("deleted"), durability="sync")
+    sqlite_saver.prune(["all-gone"])
+    counting(sqlite_saver).invoke({"count": 0, "words": [LARGE]}, thread("all-gone"), durability="sync")
 
-    sqlite_saver.prune(["deleted"], strategy="delete")
+    sqlite_saver.prune(["all-gone"], strategy="delete")
 
-    assert sqlite_keys("deleted") == set()
-    assert sqlite_keys("deleted-29") == set()
+    assert sqlite_keys("all-gone") == set()
+    assert sqlite_keys("all-gone-29") == set()
 
 
 def test_a_strategy_that_does_not_exist_is_refused(sqlite_saver: DaprSaver) -> None:

@@ -19,6 +19,7 @@ from langgraph.types import Command
 
 from dapr_bridge import PayloadTooLargeError, Reference, ValueNotKeptError
 from dapr_bridge._payloads import INLINE_BYTES, Payload, decode_inline, decode_kept, encode_inline, in_one_order
+from dapr_bridge._run_ends import failure_of
 from dapr_bridge._wire import Failure, RunOutcome, RunRequest
 
 SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
@@ -167,3 +168,10 @@ def test_a_record_of_a_newer_release_is_read_without_what_it_adds() -> None:
     record = RunOutcome(status="finished", checkpoint_id="c").to_json()
 
     assert RunOutcome.from_json({**record, "added_later": 1}).checkpoint_id == "c"
+
+
+def test_of_an_errors_message_history_carries_the_beginning() -> None:
+    short, long = (failure_of(ValueError(text), node="n", task_id="t").message for text in ("why", "x" * 6_000_000))
+
+    assert short == "why"
+    assert long == "x" * 8_000 + "... (6,000,000 characters)"
