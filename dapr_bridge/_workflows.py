@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import grpc
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowState, WorkflowStatus
+from dapr.ext.workflow._durabletask.internal.orchestrator_service_pb2 import PurgeInstancesRequest
 from dapr.ext.workflow.logger import LoggerOptions
 
 from dapr_bridge import _names
@@ -27,6 +28,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 # daprd 1.18 reads an instance in two steps, and refuses when it has gone on in between (dapr/dapr#10242).
 _GOES_ON = "declared in metadata"
 _MOMENT = timedelta(seconds=5)
+
+# What daprd 1.18 makes of a workflow with patches that an event has reached after its end.
+_STALLED = "actor is stalled"
 
 T = TypeVar("T")
 
@@ -151,21 +155,25 @@ class Workflows(Closing):
             raise
 
     async def purge(self, instance_id: str) -> bool:
-        """Delete the history of a workflow that has ended, not its children's; tells whether it is gone.
-
-        It may stay: an event that comes after the end of a workflow with patches makes daprd 1.18 take it for stalled.
-        """
+        """Delete the history of a workflow that has ended, not its children's; tells whether it is gone."""
         try:
             await asyncio.to_thread(self._connected().purge_workflow, instance_id, recursive=False)
         except grpc.RpcError as error:
             if tells_of_absence(error):
                 raise StateStoreUnavailableError(f"the sidecar did not answer: {describe(error)}") from error
-            if await self.state(instance_id) is None:
-                return True
-            told = "history of workflow %r stays until the next purge: %s"
-            logger.warning(told, instance_id, describe(error), extra={"instance_id": instance_id})
-            return False
+            state = await self.state(instance_id)
+            if state is None or state.runtime_status not in ENDED:
+                return state is None
+            if _STALLED not in describe(error):
+                told = "history of workflow %r stays until the next purge: %s"
+                logger.warning(told, instance_id, describe(error), extra={"instance_id": instance_id})
+                return False
+            await asyncio.to_thread(self._purge_by_force, instance_id)
         return True
+
+    def _purge_by_force(self, instance_id: str) -> None:
+        hub: Any = vars(self._connected())[_HUB]
+        hub._stub.PurgeInstances(PurgeInstancesRequest(instanceId=instance_id, recursive=False, force=True))
 
     def close(self) -> None:
         """Close the connection, if there is one."""
