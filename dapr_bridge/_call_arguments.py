@@ -24,7 +24,7 @@ class _Kind:
 
 
 def _are_strings(given: Any) -> bool:
-    return isinstance(given, list) and all(isinstance(each, str) for each in cast("list[object]", given))
+    return isinstance(given, list | tuple) and all(isinstance(each, str) for each in cast("list[object]", given))
 
 
 _SECTION = _Kind(called="a dict", has=lambda given: isinstance(given, Mapping))

@@ -23,6 +23,12 @@ from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
 from langgraph.types import GraphOutput, Send
 
+# What LangGraph puts into the config of a task.
+_TASK, _RUNTIME, _SCRATCHPAD = "__pregel_task_id", "__pregel_runtime", "__pregel_scratchpad"
+
+# Its default is told from the same number that somebody has given.
+_DEFAULT_LIMIT = type(DEFAULT_RECURSION_LIMIT)
+
 NO_WRITES = "__no_writes__"
 """Channel by which a task says that it has run and written nothing; a task with such a write is not run again."""
 
@@ -179,19 +185,42 @@ def bound_with(*configs: RunnableConfig | None) -> RunnableConfig:
 
 
 def called_with(*configs: RunnableConfig | None) -> RunnableConfig:
-    """Return the config of a call: what it brings, on top of what it is made within.
-
-    A recursion limit is in it if one was given; what LangGraph notes in the metadata is noted where the graph runs.
-    """
+    """Return the config of a call: what it brings, on what it is made within; a recursion limit if one was given."""
     config = ensure_config(*configs)
-    given = {key for each in configs if each for key in each.get("metadata", {})}
-    noted = config.get("configurable", {})
-    config["metadata"] = {
-        key: value for key, value in config.get("metadata", {}).items() if key in given or noted.get(key) != value
-    }
-    if config.get("recursion_limit") is DEFAULT_RECURSION_LIMIT:
+    if isinstance(config.get("recursion_limit"), _DEFAULT_LIMIT):
         del config["recursion_limit"]
     return config
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskAround:
+    """The task in which a call is made.
+
+    Attributes:
+        thread_id: thread of its graph.
+        namespace: its own checkpoint namespace.
+        attempt: which of its node's attempts it is, by its retry policy.
+        mark: the same object for all calls of this execution of the task, of all attempts.
+    """
+
+    thread_id: str
+    namespace: str
+    attempt: int
+    mark: object
+
+
+def task_around(config: RunnableConfig) -> TaskAround | None:
+    """Return the task whose config this is, or None when it is no task's."""
+    configurable = config.get("configurable", {})
+    if _TASK not in configurable:
+        return None
+    info = configurable[_RUNTIME].execution_info
+    return TaskAround(
+        thread_id=str(configurable.get("thread_id", "")),
+        namespace=configurable.get("checkpoint_ns", ""),
+        attempt=info.node_attempt if info else 1,
+        mark=configurable[_SCRATCHPAD].get_null_resume,
+    )
 
 
 def is_hidden(graph: Pregel[Any, Any, Any, Any], node: str) -> bool:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.runtime import get_runtime
 from langgraph.types import Command, interrupt
 
+from dapr_bridge._langgraph import TaskAround, called_with, task_around
 from dapr_bridge._names import BRIDGE_METADATA
+from dapr_bridge._payloads import is_plain
 from dapr_bridge.calling import GraphResult
 from dapr_bridge.errors import BridgeError
 
-# What LangGraph puts into the config of a task, and of nothing else.
-_TASK = "__pregel_task_id"
+# What LangGraph notes in the metadata of a run, out of its `configurable`.
+_OF_THE_RUN = frozenset(
+    {"thread_id", "checkpoint_id", "checkpoint_ns", "task_id", "run_id", "assistant_id", "graph_id"}
+)
 
 _NAMES = uuid.UUID("5f0f9f0e-5c3e-4d0c-9a53-6a4b6a2a7c11")
 
@@ -50,21 +57,53 @@ class NestedEnd:
             return cls(result=error, is_old=is_old)
 
 
+class _Numbers:
+    """Numbers the calls of each attempt at each task, so that a task that is run again makes the same ones."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._next: WeakKeyDictionary[object, Counter[int]] = WeakKeyDictionary()
+
+    def take(self, task: TaskAround) -> int:
+        """Return the number of the next call."""
+        with self._guard:
+            counts = self._next.setdefault(task.mark, Counter())
+            counts[task.attempt] += 1
+            return counts[task.attempt] - 1
+
+
+_NUMBERS = _Numbers()
+"""Those of this process: the calls of a task may be of several graphs."""
+
+
+def call_config(bound: RunnableConfig | None, given: RunnableConfig | None) -> RunnableConfig:
+    """Return the config of a call: what it is given, on top of what is around it and no note of that run's own."""
+    config = called_with(bound, given)
+    own = {key for each in (bound, given) if each for key in each.get("metadata") or {}}
+    metadata = {
+        key: value
+        for key, value in config.get("metadata", {}).items()
+        if not _is_a_note(key) and (key in own or (key not in _OF_THE_RUN and is_plain(value)))
+    }
+    return {**config, "metadata": metadata}
+
+
 def nest_of(config: RunnableConfig) -> Nest | None:
-    """Return the task that the config is of, or None when it is a caller's own."""
-    configurable = config.get("configurable", {})
-    if _TASK not in configurable:
+    """Return the task that the config is of, or None when it is a caller's own; counts the calls of the task."""
+    task = task_around(config)
+    if task is None:
         return None
+    configurable = config.get("configurable", {})
     own = {key: each for key, each in configurable.items() if not key.startswith(("__pregel_", "checkpoint_"))}
     own.pop("thread_id", None)
-    thread_id = f"{configurable.get('thread_id', '')}/{configurable.get('checkpoint_ns', '')}"
-    # What LangGraph notes there is of the task around, and so is the run that it may be of.
-    metadata = {
-        key: each
-        for key, each in config.get("metadata", {}).items()
-        if not key.startswith("langgraph_") and key not in (*BRIDGE_METADATA, "run_id", "thread_id")
-    }
+    metadata = {key: each for key, each in config.get("metadata", {}).items() if key not in ("run_id", "thread_id")}
+    number = _NUMBERS.take(task)
+    thread_id = f"{task.thread_id}/{task.namespace}" + (f"/{number}" if number else "")
     return Nest(config={**config, "configurable": own, "metadata": metadata}, thread_id=thread_id)
+
+
+def _is_a_note(key: str) -> bool:
+    return key.startswith("langgraph_") or key in BRIDGE_METADATA
 
 
 def context_around() -> Any:

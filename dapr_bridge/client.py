@@ -19,7 +19,8 @@ from dapr_bridge._call_arguments import LangGraphOptions, check_config, checked_
 from dapr_bridge._callbacks import reported
 from dapr_bridge._calls import Call, Calls
 from dapr_bridge._events import StreamRequest
-from dapr_bridge._langgraph import bound_with, called_with
+from dapr_bridge._langgraph import bound_with
+from dapr_bridge._nesting import call_config
 from dapr_bridge._presenting import Version, presenter
 from dapr_bridge._remote_run import RemoteRuns
 from dapr_bridge._subscription import EventSubscription
@@ -296,7 +297,7 @@ class DurableGraph(ThreadReader):
         check_config(config or {})
         return Call.of(
             self._hosted_name,
-            called_with(self.config, config),
+            call_config(self.config, config),
             options,
             context=context,
             run_id=run_id,

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.runnables import RunnableConfig
 from langgraph.callbacks import GraphCallbackHandler, GraphInterruptEvent, GraphResumeEvent
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError
-from langgraph.graph import START, StateGraph
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import Command, GraphOutput, StateUpdate
 
 from dapr_bridge import CallRefusedError, DurableGraph, GraphFailedError, GraphNotFoundError, StateStoreError
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
-from tests.kit.client_worker import State, Tone, Typed, build_graphs
+from tests.kit.client_worker import Tone, Typed, build_graphs
 from tests.kit.sidecars import output_of, workflow_client
 
 pytestmark = pytest.mark.anyio
@@ -93,20 +92,6 @@ async def test_questions_are_asked_and_answered_alike(rig: ClientRig) -> None:
 
     async with rig.client("asking") as durable:
         assert await talk(durable) == await talk(plain(rig, "asking"))
-
-
-@pytest.mark.parametrize("around", [False, True], ids=["alone", "in another graph"])
-async def test_a_long_question_and_what_its_answer_looks_like_reach_who_asks(rig: ClientRig, around: bool) -> None:
-    async def talk(graph: Any) -> list[Any]:
-        whole = outer(lambda outside: outside.add_node("inside", graph)) if around else graph
-        thread = on_thread(f"form, {around}")
-        asked = await whole.ainvoke({"words": []}, thread)
-        (question,) = asked["__interrupt__"]
-        return [question.value, question.response_schema, await whole.ainvoke(Command(resume={"count": 3}), thread)]
-
-    native = build_graphs(rig.far.url)["form"]
-    async with rig.client("form") as durable:
-        assert await talk(durable) == await talk(native if around else plain(rig, "form"))
 
 
 async def test_output_keys_context_and_versions_travel(rig: ClientRig) -> None:
@@ -347,53 +332,3 @@ async def test_a_store_that_the_workers_sidecar_lacks_ends_the_run(control_plane
     for thread_id, error in zip("ab", found, strict=True):
         assert isinstance(error, StateStoreError)
         assert f"thread '{thread_id}': its worker says: the sidecar has no state store 'nostore'" in str(error)
-
-
-def outer(make: Callable[[StateGraph[State]], None]) -> Any:
-    graph = StateGraph(State)
-    make(graph)
-    graph.add_edge(START, "inside")
-    return graph.compile(checkpointer=InMemorySaver())
-
-
-async def test_it_is_a_node_of_another_graph(rig: ClientRig) -> None:
-    async with rig.client("chain") as durable:
-        whole = outer(lambda graph: graph.add_node("inside", durable))
-        output = await whole.ainvoke({"words": ["in"]}, on_thread("outer"))
-
-    native = outer(lambda graph: graph.add_node("inside", build_graphs(rig.far.url)["chain"]))
-    assert output == await native.ainvoke({"words": ["in"]}, on_thread("outer"))
-
-
-@pytest.mark.parametrize("how", ["as a node", "without a config", "with an empty config", "with its own"])
-async def test_its_questions_reach_the_graph_around_it(rig: ClientRig, how: str) -> None:
-    async with rig.client("asking") as durable:
-
-        async def inside(state: State, config: RunnableConfig) -> Any:
-            given = {"without a config": None, "with an empty config": RunnableConfig(), "with its own": config}[how]
-            return await durable.ainvoke(state, given)
-
-        whole = outer(lambda graph: graph.add_node("inside", durable if how == "as a node" else inside))
-        thread = on_thread(f"outer asks, {how}")
-        output = await whole.ainvoke({"words": ["in"]}, thread)
-        asked: list[str] = []
-        while "__interrupt__" in output:
-            (question,) = output["__interrupt__"]
-            asked.append(question.value)
-            output = await whole.ainvoke(Command(resume=f"yes, {question.value}"), thread)
-
-    assert sorted(asked) == ["left?", "right?"]
-    assert output["words"][-1] == "closed"
-    assert {"left: yes, left?", "right: yes, right?"} < set(output["words"])
-
-
-async def test_in_a_runnable_it_runs_on_the_thread_of_the_call_around_it(rig: ClientRig) -> None:
-    async with rig.client("chain") as durable:
-
-        async def within(words: list[str]) -> Any:
-            return await durable.ainvoke({"words": words})
-
-        await RunnableLambda(within).ainvoke(["in"], on_thread("around"))
-        state = await durable.aget_state(on_thread("around"))
-
-    assert state.values["words"] == ["in", "one", "two", "three"]

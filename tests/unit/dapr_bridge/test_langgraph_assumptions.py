@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import weakref
 from typing import Annotated, Any, TypedDict, cast
 
 import pytest
@@ -15,7 +16,7 @@ from langgraph.errors import GraphDrained, GraphRecursionError
 from langgraph.graph import START, StateGraph
 from langgraph.managed import RemainingSteps
 from langgraph.pregel import Pregel, _task_status
-from langgraph.types import Interrupt, Send, interrupt
+from langgraph.types import Interrupt, RetryPolicy, Send, interrupt
 
 from dapr_bridge import _langgraph
 from dapr_bridge._fan_out import FanOut
@@ -219,16 +220,38 @@ def test_without_a_limit_langgraph_allows_as_many_supersteps_as_the_bridge() -> 
 
 
 def test_a_call_has_what_is_given_and_no_limit_of_langgraphs_own() -> None:
-    bound: RunnableConfig = {"tags": ["b", "a"], "metadata": {"who": "me"}, "configurable": {"thread_id": "t"}}
+    bound: RunnableConfig = {"tags": ["b", "a"], "configurable": {"thread_id": "t"}}
 
     called = called_with(bound, {"tags": ["a"], "configurable": {"more": 1}})
 
+    assert type(_config.DEFAULT_RECURSION_LIMIT) is not int, "LangGraph's default limit is told from no other number"
     assert "recursion_limit" not in called, "LangGraph's default limit would override that of the worker's graph"
     assert called.get("tags") == ["b", "a", "a"]
     assert called.get("configurable") == {"thread_id": "t", "more": 1}
-    assert called.get("metadata") == {"who": "me"}, "LangGraph's notes would travel as the caller's own"
     assert called_with({"recursion_limit": 25}).get("recursion_limit") == 25, "LangChain's default is no limit"
     assert bound_with({"recursion_limit": 100}, {"recursion_limit": 25}).get("recursion_limit") == 25
+
+
+async def test_a_task_is_known_by_its_config_in_each_of_its_attempts() -> None:
+    seen: list[Any] = []
+
+    async def node(_: State) -> State:
+        seen.append(_langgraph.task_around(called_with(None)))
+        if len(seen) == 1:
+            raise ConnectionError
+        return {}
+
+    graph = StateGraph(State)
+    graph.add_node("node", node, retry_policy=RetryPolicy(initial_interval=0.01, jitter=False))
+    graph.add_edge(START, "node")
+    await graph.compile(checkpointer=InMemorySaver()).ainvoke({"words": []}, THREAD)
+
+    first, second = seen
+    assert [first.attempt, second.attempt] == [1, 2], "a node's attempts are no longer told apart"
+    assert first.mark is second.mark, "the attempts at one task no longer have anything in common"
+    assert weakref.ref(first.mark)() is first.mark
+    assert first.namespace.startswith("node:")
+    assert _langgraph.task_around(called_with(THREAD)) is None
 
 
 def after_steps(graph: Graph, made: int) -> Graph:
