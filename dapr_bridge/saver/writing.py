@@ -34,8 +34,8 @@ def put_checkpoint(
         CheckpointNotFoundError: it shares values with its parent, which was deleted.
     """
     sent_at = time.monotonic()
-    has_shared = record.stored.keys() > values.keys()
-    put = _Put(documents, place, record, _body(documents, place, record, values), is_fenced, has_shared)
+    shared = frozenset(item for item in record.stored.items() if item[0] not in values)
+    put = _Put(documents, place, record, _body(documents, place, record, values), is_fenced, shared)
     memory, own_key = documents.memory, place.pending_key(record.checkpoint["id"])
     # LangGraph sends the writes of a run's input and the checkpoint that they are on at the same time.
     with memory.locks.hold(own_key) as turn:
@@ -55,10 +55,16 @@ def _put_after_parent(put: _Put) -> Steps[None]:
     except CheckpointNotFoundError:
         head = yield from put.documents.read_head(put.place)
         listed = yield from put.documents.read_ids_of(put.place, head)
-        if put.record.parent_id not in listed:
+        # Put long ago, and its id is in a chunk by now; or it is gone, and this is a copy of one that is there.
+        if put.record.parent_id not in listed and not (yield from _has_values(put, listed)):
             raise
-        # Put long ago, and its id is in a chunk by now.
-        yield from _put(replace(put, in_chunks=frozenset(listed)))
+        yield from _put(replace(put, known=frozenset([put.record.parent_id])))
+
+
+def _has_values(put: _Put, listed: Sequence[str]) -> Steps[bool]:
+    """Tell whether listed checkpoints have all values that one shares."""
+    records = yield from put.documents.read_records(put.place, listed)
+    return put.shared <= {item for record in records.values() for item in record.stored.items()}
 
 
 def _put(put: _Put) -> Steps[None]:
@@ -146,8 +152,11 @@ def split_checkpoint(
     shown: Any = {name: each for name, each in metadata.items() if name not in BRIDGE_METADATA}
     driven_by, made_in = (str(metadata.get(name) or "") for name in (RUN_METADATA, CALL_METADATA))
     record = CheckpointRecord.from_checkpoint(checkpoint, shown, parent_id, driven_by=driven_by, made_in=made_in)
+    # What has no parent shares no values, whatever is said to have changed.
     values = {
-        name: value for name, value in checkpoint["channel_values"].items() if name in changed and name in record.stored
+        name: value
+        for name, value in checkpoint["channel_values"].items()
+        if (name in changed or parent_id is None) and name in record.stored
     }
     return record, values
 
@@ -178,8 +187,8 @@ class _Put:
     record: CheckpointRecord
     body: Sequence[Write]
     is_fenced: bool
-    has_shared: bool
-    in_chunks: frozenset[str] = frozenset()
+    shared: frozenset[tuple[str, str]]
+    known: frozenset[str | None] = frozenset()
 
     @property
     def parent_key(self) -> str:
@@ -219,9 +228,9 @@ class _Put:
     def is_orphan(self, head: Head) -> bool:
         """Whether the checkpoint shares values with a parent that is not listed; a fence has looked by itself."""
         parent_id = self.record.parent_id
-        if self.is_fenced or not self.has_shared or parent_id in (None, self.record.checkpoint["id"], head.latest):
+        if self.is_fenced or not self.shared or parent_id in (None, self.record.checkpoint["id"], head.latest):
             return False
-        return parent_id not in self.in_chunks.union(head.ids)
+        return parent_id not in self.known.union(head.ids)
 
     def is_stale(self, head: Head) -> bool:
         is_repeat = self.record.checkpoint["id"] in head.ids

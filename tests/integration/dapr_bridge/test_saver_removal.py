@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
+from langgraph.checkpoint.base import Checkpoint, CheckpointTuple, empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -205,6 +205,29 @@ def test_a_thread_does_not_go_on_from_a_checkpoint_that_is_deleted_meanwhile(sav
             saver.put(found.config, branch(found), {"source": "update", "step": 1, "parents": {}}, {})
 
         assert plain(another).get_state(thread("branched")).values["fixed"] == "kept"
+
+
+def test_the_oldest_state_that_is_kept_is_copied_as_any_other(saver: DaprSaver) -> None:
+    graph = plain(saver)
+    graph.invoke({"fixed": "kept", "count": 0}, thread("copied-state"), durability="sync")
+    saver.prune(["copied-state"])
+    kept = graph.get_state(thread("copied-state"))
+
+    copied = graph.get_state(graph.update_state(kept.config, None, as_node="__copy__"))
+
+    assert copied.values == kept.values
+    with DaprSaver(saver.store.name, address=saver.store.address) as another:
+        assert plain(another).get_state(thread("copied-state")).values == kept.values
+
+
+def test_a_first_checkpoint_is_whole_whatever_is_said_to_have_changed(saver: DaprSaver) -> None:
+    first: Checkpoint = {**empty_checkpoint(), "channel_values": {"x": "kept"}, "channel_versions": {"x": 1}}
+
+    saver.put({"configurable": {"thread_id": "first", "checkpoint_ns": ""}}, first, {}, {})
+
+    found = saver.get(thread("first"))
+    assert found is not None
+    assert found["channel_values"] == {"x": "kept"}
 
 
 def test_a_thread_goes_on_from_any_checkpoint_that_it_has(saver: DaprSaver) -> None:
