@@ -230,9 +230,6 @@ async def _patiently(work: Callable[[], Awaitable[T]], call: RunCall) -> T:
     while True:
         try:
             return await work()
-        except StateStoreNotFoundError:
-            # A name that is wrong stays wrong.
-            raise
         except (*NOT_OF_THE_GRAPH, LeaseLostError) as error:
             if loop.time() > deadline:
                 raise

@@ -15,8 +15,8 @@ BridgeError
 |-- ThreadLostError           a driven run wrote when its thread was no longer its own
 |-- ValueNotKeptError         a value cannot come back equal from the store
 |-- PayloadTooLargeError      a value is too large for a workflow's history; pass it by reference
+|-- StateStoreNotFoundError   the sidecar has no state store of that name
 |-- StateStoreError           the state store refused a call, or answered with what nobody wrote
-|   |-- StateStoreNotFoundError      the sidecar has no state store of that name
 |   |-- ValueNotFoundError           nothing is saved under a reference
 |   |-- SubgraphNotSavedError        it gave a subgraph no checkpoint, or took none
 |   `-- StateStoreUnavailableError   the sidecar or the store did not answer in time
@@ -164,8 +164,8 @@ class StateStoreError(BridgeError):
     """A Dapr state store refused a call."""
 
 
-class StateStoreNotFoundError(StateStoreError):
-    """The sidecar has no state store of the name that is asked for."""
+class StateStoreNotFoundError(BridgeError):
+    """The sidecar has no state store of the name that is asked for, which trying again does not mend."""
 
 
 class ValueNotFoundError(StateStoreError):

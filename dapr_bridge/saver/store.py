@@ -23,7 +23,7 @@ from typing import Any, Self
 import grpc
 from dapr.proto import api_v1
 
-from dapr_bridge.errors import StateStoreError, StateStoreNotFoundError
+from dapr_bridge.errors import BridgeError, StateStoreError, StateStoreNotFoundError
 from dapr_bridge.saver.effects import Awaited, Steps
 from dapr_bridge.saver.keys import witness_key
 from dapr_bridge.saver.parts import MESSAGE_BYTES, WHOLE, Pair, batches, cut, part_keys
@@ -373,7 +373,7 @@ def _fit_one_message(writes: Sequence[Write]) -> bool:
     return sum(len(write.key) + len(write.data or b"") for write in writes) <= MESSAGE_BYTES
 
 
-def _refused(store: str, what: str, error: BaseException) -> StateStoreError:
+def _refused(store: str, what: str, error: BaseException) -> BridgeError:
     if tells_of_no_store(error):
         return StateStoreNotFoundError(
             f"the sidecar has no state store {store!r}: {describe(error)}. Name one that it has loaded, or give it a "

@@ -16,7 +16,7 @@ from langgraph.errors import GraphRecursionError
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import Command, GraphOutput, StateUpdate
 
-from dapr_bridge import CallRefusedError, DurableGraph, GraphFailedError, GraphNotFoundError, StateStoreError
+from dapr_bridge import CallRefusedError, DurableGraph, GraphFailedError, GraphNotFoundError, StateStoreNotFoundError
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
 from tests.kit.client_worker import Tone, Typed, build_graphs
@@ -330,5 +330,5 @@ async def test_a_store_that_the_workers_sidecar_lacks_ends_the_run(control_plane
             found: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
 
     for thread_id, error in zip("ab", found, strict=True):
-        assert isinstance(error, StateStoreError)
+        assert isinstance(error, StateStoreNotFoundError)
         assert f"thread '{thread_id}': its worker says: the sidecar has no state store 'nostore'" in str(error)

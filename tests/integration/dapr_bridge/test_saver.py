@@ -16,7 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send
 
-from dapr_bridge import DaprSaver, Patience, Reference, StateStoreError
+from dapr_bridge import DaprSaver, Patience, Reference, StateStoreError, StateStoreNotFoundError
 from dapr_bridge.testing import ControlPlane, Sidecar
 from tests.kit.stores import ALL_STORES, write_sqlite_store
 
@@ -195,7 +195,9 @@ async def test_a_store_that_does_not_exist_is_named(stores_sidecar: Sidecar) -> 
 
     with saver:
         for work in (saver.aget_tuple(thread("t")), saver.aput_value("name", "x" * 10_000)):
-            with pytest.raises(StateStoreError, match=r"no state store 'no-such-store'.*Name one that it has loaded"):
+            with pytest.raises(
+                StateStoreNotFoundError, match=r"no state store 'no-such-store'.*Name one"
+            ):
                 await work
 
     # A sidecar that starts may not have loaded it yet.
