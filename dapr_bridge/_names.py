@@ -50,6 +50,9 @@ NAMED_CALLS = "dapr_bridge:named-calls"
 REFUSED_CALLS = "dapr_bridge:refused-calls"
 """Patch of a workflow whose calls are refused where something in them would be lost, and no longer made without it."""
 
+TYPED_RESULTS = "dapr_bridge:typed-results"
+"""Patch of a workflow whose calls give values with their types, and no longer plain data in their place."""
+
 WAKING_EVENT = "dapr_bridge:wake"
 """Event for which no workflow waits: it brings about a turn, and says nothing."""
 

@@ -76,6 +76,9 @@ def _contents(context: Any) -> dict[str, Any]:
     """What makes two contexts of a class equal, by name."""
     if isinstance(context, BaseModel):
         fields = {name: getattr(context, name) for name in type(context).model_fields}
-        return fields | (context.model_extra or {}) | (context.__pydantic_private__ or {})
+        # What a factory makes is made anew with the model, a lock for example.
+        kept = {name for name, each in type(context).__private_attributes__.items() if each.default_factory is None}
+        private = {name: each for name, each in (context.__pydantic_private__ or {}).items() if name in kept}
+        return fields | (context.model_extra or {}) | private
     compared = [each.name for each in dataclasses.fields(context) if each.compare]
     return {name: getattr(context, name, _MISSING) for name in compared}

@@ -25,8 +25,10 @@ _ENOUGH_APART = 8
 
 _WHILE_RELEASES_CHANGE = timedelta(seconds=1)
 _NOT_REGISTERED = "ActivityNotRegisteredError"
-_NO_SUCH_WORKFLOW = "OrchestratorNotRegisteredError"
-NOT_HOSTED = frozenset({_NOT_REGISTERED, _NO_SUCH_WORKFLOW})
+NO_SUCH_WORKFLOW = "OrchestratorNotRegisteredError"
+"""Error of a worker that has no such workflow, and so not its graph."""
+
+NOT_HOSTED = frozenset({_NOT_REGISTERED, NO_SUCH_WORKFLOW})
 """Errors of a worker that has not what a run begins with, and so not its graph."""
 
 _NOT_RUN = TaskOutcome(status="stale")
@@ -44,6 +46,7 @@ class Drive:
         app_id: the app that hosts the graph, when it is not this one.
         as_child: whether to leave the run to a workflow of its own, which begins anew when its history grows.
         activities: how many activities it has asked for until now.
+        has_begun: whether a worker has gone on with the run.
     """
 
     ctx: DaprWorkflowContext
@@ -51,6 +54,7 @@ class Drive:
     app_id: str | None = None
     as_child: bool = False
     activities: int = field(default=0, init=False)
+    has_begun: bool = field(default=False, init=False)
 
     def name_call(self) -> Generator[Any, Any, None]:
         """Give a call its run id, when it has none, that stays the same when a turn of the workflow is lost.
@@ -111,6 +115,7 @@ class Drive:
         self.activities += 1
         activity = _names.advance_activity(request.graph)
         record = yield self.ctx.call_activity(activity, input=request.to_json(), app_id=self.app_id)
+        self.has_begun = True
         return RunOutcome.from_json(record)
 
     def fan_out(self, plan: RunOutcome) -> Generator[Any, Any, RunRequest]:
@@ -143,7 +148,7 @@ class Drive:
         try:
             ends = yield when_all(started)
         except TaskFailedError as error:
-            if error.details.error_type != _NO_SUCH_WORKFLOW:
+            if error.details.error_type != NO_SUCH_WORKFLOW:
                 raise
             # A worker of an earlier release.
             return (yield from self.run_tasks(plan))

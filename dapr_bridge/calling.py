@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,10 +13,10 @@ from langgraph.types import Interrupt
 
 from dapr_bridge import _names
 from dapr_bridge._call_arguments import checked_if_busy, workflow_config
-from dapr_bridge._payloads import decode_kept, encode_inline
+from dapr_bridge._payloads import Payload, decode_inline, decode_kept, encode_inline
 from dapr_bridge._served import serde_around, wire_serde
 from dapr_bridge._wire import Failure, IfBusy, RunOutcome, RunRequest
-from dapr_bridge._workflow import NOT_HOSTED, Drive
+from dapr_bridge._workflow import NO_SUCH_WORKFLOW, NOT_HOSTED, Drive
 from dapr_bridge.errors import (
     BridgeError,
     CallRefusedError,
@@ -27,6 +27,7 @@ from dapr_bridge.errors import (
     StateStoreNotFoundError,
     ThreadBusyError,
     UnansweredError,
+    ValueNotKeptError,
 )
 from dapr_bridge.reference import Reference
 from dapr_bridge.waiting import EventWait, Waiting
@@ -121,7 +122,7 @@ def call_graph(
         outcome = yield from _run(drive, _waiting(drive, on_interrupt, serde))
     except TaskFailedError as error:
         raise _failed(drive, error) from error
-    result = to_result(request, outcome, serde_around(ctx))
+    result = _typed(ctx, request, outcome)
     if on_interrupt and result.interrupts:
         raise _unanswered(graph, result, on_interrupt)
     return result
@@ -135,7 +136,8 @@ def _waiting(drive: Drive, wait: EventWait | None, serde: SerializerProtocol) ->
 
 def _failed(drive: Drive, error: TaskFailedError) -> BridgeError:
     request, details = drive.request, error.details
-    if details.error_type in NOT_HOSTED and drive.ctx.is_patched(_names.REFUSED_CALLS):
+    never_begun = {NO_SUCH_WORKFLOW} if drive.as_child else NOT_HOSTED
+    if not drive.has_begun and details.error_type in never_begun and drive.ctx.is_patched(_names.REFUSED_CALLS):
         return _not_found(
             request.graph, app=f"app {drive.app_id!r}" if drive.app_id else "this app", again="call again"
         )
@@ -213,8 +215,29 @@ def _answered_by(ctx: DaprWorkflowContext, wait: EventWait) -> dict[str, Any]:
     return {"answered_by": {"instance_id": ctx.instance_id, "event": wait.event}}
 
 
-def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtocol) -> GraphResult:
-    """Turn an outcome into a result, or raise what it stands for."""
+def _typed(ctx: DaprWorkflowContext, request: RunRequest, outcome: RunOutcome) -> GraphResult:
+    """Turn an outcome into a result with the types that the worker's saver allows.
+
+    A call that an earlier release has made gave plain data in place of types of one's own, and its workflow went on so.
+    """
+    try:
+        return to_result(request, outcome, wire_serde())
+    except (ValueNotKeptError, NotImplementedError, ValueError):
+        is_typed = ctx.is_patched(_names.TYPED_RESULTS)
+    return to_result(request, outcome, serde_around(ctx) if is_typed else wire_serde(), is_strict=is_typed)
+
+
+def to_result(
+    request: RunRequest, outcome: RunOutcome, serde: SerializerProtocol, *, is_strict: bool = True
+) -> GraphResult:
+    """Turn an outcome into a result, or raise what it stands for.
+
+    Args:
+        request: what was asked for.
+        outcome: how it ended.
+        serde: rebuilds values.
+        is_strict: whether a type that this does not know is an error, or plain data.
+    """
     where = f"graph {request.graph!r}, thread {request.thread_id!r}"
     if outcome.status == "cancelled":
         raise RunCancelledError(f"{where}: the run was cancelled; a new call goes on from the last checkpoint")
@@ -226,24 +249,27 @@ def to_result(request: RunRequest, outcome: RunOutcome, serde: SerializerProtoco
         raise _error_of(request, outcome.failure)
     if outcome.status not in ("finished", "interrupted"):
         raise ThreadBusyError(f"{where}: run {outcome.holder!r} is going on", run_id=outcome.holder)
+
+    def load(payload: Payload, what: str) -> Any:
+        return decode_kept(payload, serde, what=what) if is_strict else decode_inline(payload, serde)
+
     return GraphResult(
         thread_id=request.thread_id,
         checkpoint_id=outcome.checkpoint_id,
         status=outcome.status,
-        output=decode_kept(outcome.output, serde, what=f"the output of {where}") if outcome.output else None,
-        interrupts=tuple(_question(each, serde, where) for each in outcome.interrupts),
+        output=load(outcome.output, f"the output of {where}") if outcome.output else None,
+        interrupts=tuple(_question(each, load, where) for each in outcome.interrupts),
     )
 
 
-def _question(asked: Mapping[str, Any], serde: SerializerProtocol, where: str) -> Interrupt:
-    value = decode_kept(asked["value"], serde, what=f"a question of {where}")
-    schema = decode_kept(asked["schema"], serde, what=f"a schema of {where}") if "schema" in asked else None
-    return Interrupt(value=value, id=asked["id"], response_schema=schema)
+def _question(asked: Mapping[str, Any], load: Callable[[Payload, str], Any], where: str) -> Interrupt:
+    schema = load(asked["schema"], f"a schema of {where}") if "schema" in asked else None
+    return Interrupt(value=load(asked["value"], f"a question of {where}"), id=asked["id"], response_schema=schema)
 
 
 def _error_of(request: RunRequest, failure: Failure) -> BridgeError:
     error_type = failure.error_type if failure.node is None else ""
-    if error_type in NOT_HOSTED:
+    if error_type == NO_SUCH_WORKFLOW:
         return _not_found(request.graph, app="this app", again="call again with another run id")
     if error_type == StateStoreNotFoundError.__name__:
         return StateStoreNotFoundError(

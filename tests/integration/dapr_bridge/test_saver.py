@@ -195,9 +195,7 @@ async def test_a_store_that_does_not_exist_is_named(stores_sidecar: Sidecar) -> 
 
     with saver:
         for work in (saver.aget_tuple(thread("t")), saver.aput_value("name", "x" * 10_000)):
-            with pytest.raises(
-                StateStoreNotFoundError, match=r"no state store 'no-such-store'.*Name one"
-            ):
+            with pytest.raises(StateStoreNotFoundError, match=r"no state store 'no-such-store'.*Name one"):
                 await work
 
     # A sidecar that starts may not have loaded it yet.

@@ -17,12 +17,14 @@ from dapr_bridge import (
     GraphNotFoundError,
     ValueNotKeptError,
     call_graph,
+    wait_for,
 )
 from dapr_bridge._payloads import encode_inline
 from dapr_bridge._served import ServedRuntime
 from tests.kit.own_types import Offer
 from tests.kit.workflow_replay import BEGINNING, Answer, WorkflowRun, not_registered, replay_history, write_history
 
+QUESTION = {"id": "0" * 32, "value": {"json": "well?"}}
 FINISHED = {"status": "finished", "checkpoint_id": "c", "output": {"json": "done"}}
 
 
@@ -88,6 +90,13 @@ def sent(value: Any) -> Answer:
 def test_an_output_of_a_type_that_nobody_has_allowed_is_an_error_and_no_dict() -> None:
     with pytest.raises(ValueNotKeptError, match=r"own_types\.Offer; pass it to DaprSaver\(allowed_types"):
         WorkflowRun(named, None, sent({"offer": Offer(7)})).to_end()
+
+
+def test_a_call_in_flight_that_gave_plain_data_gives_that_again_when_it_is_replayed() -> None:
+    run = WorkflowRun(named, None, sent({"offer": Offer(7)}))
+    run.context.is_replaying = True
+
+    assert run.to_end() == {"offer": {"price": 7}}
 
 
 def test_an_output_of_default_types_comes_back_from_history_as_it_was() -> None:
@@ -193,6 +202,21 @@ def test_a_graph_that_no_worker_hosts_is_named_with_what_to_do(given: dict[str, 
     )
     # A worker of an earlier release has no activity that names calls.
     assert run.names() == ["late:name", "late:advance"]
+
+
+def test_a_graph_that_is_gone_in_the_middle_of_its_run_is_an_error_of_the_run() -> None:
+    asked = {"status": "interrupted", "checkpoint_id": "c", "run_id": "mine", "interrupts": [QUESTION]}
+
+    def workflow(ctx: Any, _: Any) -> Generator[Any, Any, Any]:
+        try:
+            yield from call_graph(ctx, "shout", None, thread_id="t", run_id="mine", on_interrupt=wait_for("answer"))
+        except GraphFailedError as error:
+            return error.error_type
+
+    run = WorkflowRun(workflow, None, lambda name, given: not_registered(name) if given.get("answers") else asked)
+    run.events.append(("answer", "yes"))
+
+    assert run.to_end() == "ActivityNotRegisteredError"
 
 
 def test_a_workflow_that_was_told_otherwise_of_such_a_graph_is_told_the_same_in_its_replays() -> None:

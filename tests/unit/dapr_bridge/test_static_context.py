@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import InitVar, dataclass, field
 from typing import Any, TypedDict
 
@@ -41,6 +42,11 @@ class Open(BaseModel):
 
 class Secretive(BaseModel):
     _seen: int = PrivateAttr(0)
+
+
+class Locked(BaseModel):
+    a: int = 1
+    _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
 
 class Deep(BaseModel):
@@ -105,6 +111,10 @@ def told_to_a_node(context: Any, schema: Any, *, node: Any = tell) -> Any:
 )
 def test_a_context_is_rebuilt_equal(context: Any) -> None:
     assert told_to_a_node(plain_context(context), type(context)) == context
+
+
+def test_what_a_context_makes_for_itself_is_made_anew() -> None:
+    assert plain_context(Locked(a=2)) == {"a": 2}
 
 
 def altered(context: Any, **values: Any) -> Any:
