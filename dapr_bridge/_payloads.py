@@ -43,10 +43,10 @@ def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payloa
     return payload
 
 
-def fits_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payload | None:
-    """Encode a value for history, or return None when it is too large."""
+def fits_inline(value: Any, serde: SerializerProtocol, *, what: str, most: int = INLINE_BYTES) -> Payload | None:
+    """Encode a value for history, or return None when it has more bytes than it may have."""
     payload, size = encode_payload(value, serde, what=what)
-    return payload if size <= INLINE_BYTES else None
+    return payload if size <= most else None
 
 
 def decode_inline(payload: Payload, serde: SerializerProtocol) -> Any:

@@ -12,6 +12,7 @@ from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.types import GraphOutput, Interrupt, StateSnapshot
 
+from dapr_bridge._payloads import INLINE_BYTES
 from dapr_bridge._pending import PendingTasks
 from dapr_bridge._run_values import RunValues
 from dapr_bridge._saver_view import SaverView
@@ -19,6 +20,9 @@ from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, refused
 from dapr_bridge.errors import StaleWriterError, StateStoreError, ThreadLostError
 
 logger = logging.getLogger(__name__)
+
+_MOST_ASKED_BYTES = 1 << 20
+"""What all questions of a run take in history that are not in the saver."""
 
 _MOST_SAID = 8_000
 """Characters of an error's message that travel."""
@@ -39,7 +43,8 @@ class RunEnds:
     ) -> RunOutcome:
         snapshot = await self._snapshot(config, view)
         # Not the state's: at a breakpoint in a subgraph it still shows a question that this run has answered.
-        interrupts = [await self._question(each, run_id) for each in output.interrupts]
+        most = min(INLINE_BYTES, _MOST_ASKED_BYTES // max(1, len(output.interrupts)))
+        interrupts = [await self._question(each, run_id, most=most) for each in output.interrupts]
         return RunOutcome(
             status="interrupted" if snapshot.next else "finished",
             checkpoint_id=_checkpoint_id(snapshot),
@@ -50,12 +55,14 @@ class RunEnds:
             run_id=run_id if interrupts else "",
         )
 
-    async def _question(self, asked: Interrupt, run_id: str) -> dict[str, Any]:
+    async def _question(self, asked: Interrupt, run_id: str, *, most: int) -> dict[str, Any]:
         name, what = f"{run_id}/interrupt/{asked.id}", f"question {asked.id!r}"
-        kept = {"id": asked.id, "value": await self.values.keep(asked.value, name, what=what)}
+        kept = {"id": asked.id, "value": await self.values.keep(asked.value, name, what=what, most=most)}
         if asked.response_schema is None:
             return kept
-        schema = await self.values.keep(asked.response_schema, f"{name}/schema", what=f"the schema of {what}")
+        schema = await self.values.keep(
+            asked.response_schema, f"{name}/schema", what=f"the schema of {what}", most=most
+        )
         return {**kept, "schema": schema}
 
     async def drained(self, drained: GraphDrained, config: RunnableConfig) -> RunOutcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dapr_bridge._payloads import Payload, decode_kept, fits_inline
+from dapr_bridge._payloads import INLINE_BYTES, Payload, decode_kept, fits_inline
 from dapr_bridge._presenting import differ
 from dapr_bridge.errors import CallRefusedError, ValueNotFoundError
 from dapr_bridge.reference import Reference
@@ -42,9 +42,9 @@ class RunValues:
         value = decode_kept(payload, self.saver.serde, what=what)
         return await self.saver.aget_value(value) if isinstance(value, Reference) else value
 
-    async def keep(self, value: Any, name: str, *, what: str) -> Payload:
+    async def keep(self, value: Any, name: str, *, what: str, most: int = INLINE_BYTES) -> Payload:
         """Make a value fit for history: itself, or a reference to where it is saved under a name."""
-        inline = fits_inline(value, self.saver.serde, what=what)
+        inline = fits_inline(value, self.saver.serde, what=what, most=most)
         return inline if inline is not None else dict((await self.saver.aput_value(name, value)).to_json())
 
     async def is_kept(self, value: Any, name: str) -> bool:

@@ -117,6 +117,18 @@ def build_form() -> Any:
     return graph.compile()
 
 
+def build_crowd() -> Any:
+    """Seven hundred questions at once, of 4.5 MB in all."""
+
+    async def ask(sent: dict[str, int]) -> State:
+        return {"words": [interrupt(f"{sent['number']} {'x' * 6500}")]}
+
+    graph = StateGraph(State)
+    graph.add_node("ask", ask)
+    graph.add_conditional_edges(START, lambda _: [Send("ask", {"number": n}) for n in range(700)], ["ask"])
+    return graph.compile()
+
+
 def build_fan(url: str) -> Any:
     """Three Sends side by side, then a join."""
 
@@ -233,6 +245,7 @@ def build_graphs(url: str) -> dict[str, Any]:
         "blocking": build_blocking(),
         "loop": build_loop(),
         "form": build_form(),
+        "crowd": build_crowd(),
         "fan": build_fan(url),
         "nested": build_nested(url),
         "talk": build_talk(),

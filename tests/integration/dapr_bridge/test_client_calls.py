@@ -94,6 +94,17 @@ async def test_questions_are_asked_and_answered_alike(rig: ClientRig) -> None:
         assert await talk(durable) == await talk(plain(rig, "asking"))
 
 
+async def test_more_questions_than_a_history_holds_are_asked_and_answered(rig: ClientRig) -> None:
+    async with rig.client("crowd") as durable:
+        asked = (await durable.ainvoke({"words": []}, on_thread("crowd")))["__interrupt__"]
+        answers = {each.id: each.value.split()[0] for each in asked}
+        left = await durable.ainvoke(Command(resume=dict(list(answers.items())[:10])), on_thread("crowd"))
+        output = await durable.ainvoke(Command(resume=answers), on_thread("crowd"))
+
+    assert (len(asked), len(left["__interrupt__"])) == (700, 690)
+    assert sorted(map(int, output["words"])) == list(range(700))
+
+
 async def test_output_keys_context_and_versions_travel(rig: ClientRig) -> None:
     async def call(graph: Graph, **given: Any) -> Any:
         return await graph.ainvoke({"count": 1}, on_thread(repr(given)), **given)
