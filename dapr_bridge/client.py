@@ -201,7 +201,8 @@ class DurableGraph(ThreadReader):
         subscription = self._shared.subscription
         if subscription is None:
             raise CallRefusedError(_NO_STREAM)
-        modes = stream_mode or (self._graph.stream_mode if self._graph else "updates")
+        own = self._graph.stream_mode if self._graph else "updates"
+        modes = own if stream_mode is None else stream_mode
         wanted = StreamRequest(
             modes=[modes] if isinstance(modes, str) else list(modes), subgraphs=subgraphs, topic=subscription.topic
         )

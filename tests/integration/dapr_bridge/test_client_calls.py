@@ -94,6 +94,18 @@ async def test_questions_are_asked_and_answered_alike(rig: ClientRig) -> None:
         assert await talk(durable) == await talk(plain(rig, "asking"))
 
 
+async def test_who_asks_for_no_events_gets_none(rig: ClientRig) -> None:
+    async with rig.client("chain") as durable:
+        chunks = [
+            [each async for each in graph.astream({"words": []}, on_thread("silent"), stream_mode=[])]
+            for graph in (durable, plain(rig, "chain"))
+        ]
+        state = await durable.aget_state(on_thread("silent"))
+
+    assert chunks == [[], []]
+    assert state.values["words"] == ["one", "two", "three"]
+
+
 async def test_more_questions_than_a_history_holds_are_asked_and_answered(rig: ClientRig) -> None:
     async with rig.client("crowd") as durable:
         asked = (await durable.ainvoke({"words": []}, on_thread("crowd")))["__interrupt__"]
