@@ -215,7 +215,7 @@ class Runs:
         return await self._runs.advance(request, run_id, 1)
 
     async def count_in(self, outcome: RunOutcome) -> int:
-        return (await self._runs.values.value(outcome.output or {}))["count"]
+        return (await self._runs.values.value(outcome.output or {}, what="the output"))["count"]
 
     async def states(self) -> list[Any]:
         return [state async for state in self.graph.aget_state_history(thread(self._thread_id))]
