@@ -18,8 +18,10 @@ import pytest
 from dapr_bridge import CallRefusedError, DaprSaver, DurableGraph, Patience, StateStoreUnavailableError
 from dapr_bridge.testing import Process, free_port, wait_until
 
+# Whoever runs the tests in the background may have them ignore SIGINT, and a child inherits that.
 _WORKER = """
 import asyncio
+import signal
 from dapr_bridge import CallRefusedError, DaprSaver, GraphWorker
 
 async def main():
@@ -27,6 +29,7 @@ async def main():
         async with GraphWorker(graphs={}, saver=saver):
             pass
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 asyncio.run(main())
 """
 
