@@ -7,13 +7,14 @@ import hashlib
 import json
 import operator
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Annotated, Any, TypedDict
 
 import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 
-from dapr_bridge import DaprSaver, Reference, Unit
+from dapr_bridge import DaprSaver, DaprStore, Patience, Reference, Unit
 from dapr_bridge._payloads import encode_inline, in_one_order
 from dapr_bridge._thread_claim import RunCall, ThreadClaims
 from dapr_bridge._wire import RunOutcome
@@ -164,3 +165,23 @@ async def test_a_run_that_has_not_begun_takes_another_input(rig: Rig) -> None:
     asked = await rig.call("a", IN)
 
     assert (asked.status, asked.output) == ("interrupted", {"json": IN})
+
+
+async def test_a_store_that_a_node_does_not_find_fails_its_run_and_leaves_the_thread_free(rig: Rig) -> None:
+    stores = [DaprStore("no-such-store", address=rig.saver.store.address, patience=Patience(trouble=timedelta(0)))]
+
+    async def look(_: State) -> State:
+        if stores:
+            with stores.pop() as store:
+                await store.aget(("a",), "b")
+        return {"words": ["looked"]}
+
+    graph = StateGraph(State).add_node("look", look).add_edge(START, "look").compile()
+    calls = GraphCalls(saver=rig.saver, unit=rig.unit, graph=graph)
+
+    failed = await calls.to_end(await calls.call("one", {"words": []}))
+    other = await calls.to_end(await calls.call("other", {"words": []}))
+
+    assert failed.failure is not None
+    assert (failed.failure.node, failed.failure.error_type) == ("look", "StateStoreNotFoundError")
+    assert other.status == "finished"
