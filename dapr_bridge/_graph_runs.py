@@ -18,6 +18,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, GraphOutput
 
 from dapr_bridge import _names
+from dapr_bridge._edited import without_edited_question
 from dapr_bridge._events import EventBus
 from dapr_bridge._langgraph import going_on
 from dapr_bridge._node_spans import with_node_spans
@@ -30,9 +31,7 @@ from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
 from dapr_bridge._streaming import RunStream, without_checkpoint
 from dapr_bridge._task_events import Ear
 from dapr_bridge._wire import RunOutcome, RunRequest, TaskOrder, TaskOutcome, TaskRequest, refused
-from dapr_bridge.errors import (
-    ValueNotKeptError,
-)
+from dapr_bridge.errors import ValueNotKeptError
 from dapr_bridge.saver import DaprSaver
 from dapr_bridge.saver.sidecar import Holder
 
@@ -271,6 +270,7 @@ class GraphRuns:
             if forgotten:
                 return refused(f"checkpoint {forgotten!r} is not there, or kept no more: begin at one that is listed")
             value = await self._unapplied(await self.values.given(request.input, what="the input"), run_id, head)
+            head = await without_edited_question(attempt.graph, value, head, latest)
             return await self._drive(attempt, _Start(value=value, config=attempt.addressed, head=head, is_new=True))
         value = await self._answers(request, head)
         # An answer is taken on from wherever the run has stopped.

@@ -78,6 +78,11 @@ def answers_of(value: Any, pending: PendingTasks) -> Mapping[str, Any]:
     return dict.fromkeys(known, value.resume) if len(known) == 1 and not is_replaced else {}
 
 
+def is_answer_without_id(value: Any) -> bool:
+    """Whether an input is an answer to whatever waits."""
+    return isinstance(value, Command) and value.resume is not None and not _is_by_id(value)
+
+
 def with_answers_by_id(value: Any, answers: Mapping[str, Any]) -> Any:
     """Return an input that brings its answers by id, and only those to open questions.
 

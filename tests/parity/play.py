@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
 
 from tests.parity.likeness import Likeness, in_order
 from tests.parity.shape import Answer, AnyGraph, Ask, Edit, GoOn, Move, Shape
@@ -80,7 +81,8 @@ async def _make(move: Move, side: Side, thread: RunnableConfig) -> Any:
             answers = {each.id: move.answer for each in waiting if repr(each.value) in chosen}
             return await side.invoke(Command(resume=answers) if answers else None, _with(thread, move), context=None)
         case Edit():
-            return await side.edit(await _place(side, thread, move.at), move.values, as_node=move.as_node)
+            place = await _within(side, await _place(side, thread, move.at), move.within)
+            return await side.edit(place, move.values, as_node=move.as_node)
 
 
 def _with(place: RunnableConfig, move: Ask | GoOn) -> RunnableConfig:
@@ -89,6 +91,15 @@ def _with(place: RunnableConfig, move: Ask | GoOn) -> RunnableConfig:
 
 async def _place(side: Side, thread: RunnableConfig, at: int | None) -> RunnableConfig:
     return thread if at is None else (await side.history(thread))[at].config
+
+
+async def _within(side: Side, place: RunnableConfig, nodes: Sequence[str]) -> RunnableConfig:
+    if not nodes:
+        return place
+    state = await side.state(place)
+    for node in nodes:
+        [state] = [task.state for task in state.tasks if task.name == node and isinstance(task.state, StateSnapshot)]
+    return state.config
 
 
 async def _state(side: Side, thread: RunnableConfig, likeness: Likeness) -> Any:

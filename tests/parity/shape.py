@@ -46,11 +46,19 @@ class GoOn:
 
 @dataclass(frozen=True)
 class Edit:
-    """Change the state by hand, as if a node had written it; `at` as in `Ask`."""
+    """Change the state by hand, as if a node had written it.
+
+    Attributes:
+        values: what it has written.
+        as_node: the node.
+        at: as in `Ask`.
+        within: the nodes, from the outermost on, whose waiting subgraph is meant.
+    """
 
     values: Any
     as_node: str | None = None
     at: int | None = None
+    within: Sequence[str] = ()
 
 
 Move = Ask | Answer | GoOn | Edit

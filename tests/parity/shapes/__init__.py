@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.parity.shapes import (
     agents,
     commands,
+    edited_subgraphs,
     flow,
     functional,
     interrupts,
@@ -21,6 +22,7 @@ SHAPES = (
     *commands.SHAPES,
     *subgraphs.SHAPES,
     *interrupts.SHAPES,
+    *edited_subgraphs.SHAPES,
     *policies.SHAPES,
     *state.SHAPES,
     *agents.SHAPES,
