@@ -18,7 +18,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, GraphOutput
 
 from dapr_bridge import _names
-from dapr_bridge._edited import without_edited_question
+from dapr_bridge._answering import Answering
 from dapr_bridge._events import EventBus
 from dapr_bridge._langgraph import going_on
 from dapr_bridge._node_spans import with_node_spans
@@ -270,7 +270,7 @@ class GraphRuns:
             if forgotten:
                 return refused(f"checkpoint {forgotten!r} is not there, or kept no more: begin at one that is listed")
             value = await self._unapplied(await self.values.given(request.input, what="the input"), run_id, head)
-            head = await without_edited_question(attempt.graph, value, head, latest)
+            value, head = await Answering(self.graph, self.saver).begin(value, head, run_id, latest)
             return await self._drive(attempt, _Start(value=value, config=attempt.addressed, head=head, is_new=True))
         value = await self._answers(request, head)
         # An answer is taken on from wherever the run has stopped.

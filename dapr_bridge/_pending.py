@@ -72,15 +72,10 @@ def answers_of(value: Any, pending: PendingTasks) -> Mapping[str, Any]:
     if not isinstance(value, Command) or value.resume is None:
         return {}
     known = {question.id for question in pending.questions}
-    if _is_by_id(value):
+    if is_by_id(value):
         return {each: answer for each, answer in cast("Mapping[str, Any]", value.resume).items() if each in known}
     is_replaced = pending.has_sends and _is_one_send(value.goto)
     return dict.fromkeys(known, value.resume) if len(known) == 1 and not is_replaced else {}
-
-
-def is_answer_without_id(value: Any) -> bool:
-    """Whether an input is an answer to whatever waits."""
-    return isinstance(value, Command) and value.resume is not None and not _is_by_id(value)
 
 
 def with_answers_by_id(value: Any, answers: Mapping[str, Any]) -> Any:
@@ -89,7 +84,7 @@ def with_answers_by_id(value: Any, answers: Mapping[str, Any]) -> Any:
     When an activity is delivered again, LangGraph would take an answer without an id, or to a question that is answered
     by now, for the next question of the same task.
     """
-    if isinstance(value, Command) and (answers or _is_by_id(value)):
+    if isinstance(value, Command) and (answers or is_by_id(value)):
         return Command(resume=dict(answers), update=value.update, goto=value.goto)
     return value
 
@@ -102,7 +97,8 @@ def _is_one_send(goto: object) -> bool:
             return False
 
 
-def _is_by_id(command: Command[Any]) -> bool:
+def is_by_id(command: Command[Any]) -> bool:
+    """Whether a command names the questions that it answers."""
     resume = command.resume
     return isinstance(resume, dict) and all(is_interrupt_id(each) for each in cast("Mapping[object, Any]", resume))
 

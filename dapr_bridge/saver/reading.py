@@ -95,6 +95,17 @@ def has_input_of(documents: Documents, place: Place, checkpoint_id: str, run_id:
     return writes is not None and run_id in writes.runs
 
 
+def asked_by(documents: Documents, place: Place, checkpoint_id: str, run_id: str) -> Steps[frozenset[str]]:
+    """Return the tasks on a checkpoint whose last questions a run has asked."""
+    pending_key = place.pending_key(checkpoint_id)
+    pending = documents.pending((yield from documents.store.read([pending_key])).get(pending_key))
+    apart_keys = {task_id: place.apart_key(checkpoint_id, task_id) for task_id in pending.apart}
+    found = yield from documents.store.read([*apart_keys.values()])
+    apart = {task_id: documents.task_writes(found.get(key)) for task_id, key in apart_keys.items()}
+    tasks = {**pending.here, **apart}
+    return frozenset(task_id for task_id, writes in tasks.items() if writes and run_id in writes.runs)
+
+
 def is_made_by(documents: Documents, place: Place, checkpoint_id: str, run_id: str) -> Steps[bool]:
     """Tell whether a run has made a checkpoint, not counting what a person has put on top."""
     wanted: str | None = checkpoint_id

@@ -188,7 +188,7 @@ class TaskWrites:
         path: LangGraph's task path, by which writes are ordered.
         output: writes to channels; the first complete list wins as a whole, so two attempts are never mixed.
         control: LangGraph's own marks (error, interrupt, resume, ...); the last of each wins.
-        runs: of an input's writes, the runs that they came with.
+        runs: of an input's writes, the runs that they came with; of a question, the run that has asked it last.
     """
 
     path: str
@@ -223,7 +223,7 @@ class TaskWrites:
             path=self.path or later.path,
             output=output,
             control=_last_of_each(self.control, later.control),
-            runs=tuple(dict.fromkeys([*self.runs, *later.runs])),
+            runs=tuple(dict.fromkeys([*self.runs, *later.runs])) if is_input else later.runs or self.runs,
         )
 
     @property
@@ -279,7 +279,7 @@ def make_task_writes(writes: Iterable[tuple[str, bytes]], path: str, *, run_id: 
     Args:
         writes: channels and serialized values.
         path: LangGraph's task path.
-        run_id: of an input's writes, the run that they come with.
+        run_id: of an input's writes and of a question, the run that they come with.
     """
     saved = [
         SavedWrite(index=WRITES_IDX_MAP.get(channel, position), channel=channel, data=data)

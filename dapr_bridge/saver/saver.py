@@ -20,6 +20,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.serde.types import INTERRUPT
 
 from dapr_bridge._contexts import Closing
 from dapr_bridge._names import CALL_METADATA, RUN_METADATA
@@ -250,6 +251,14 @@ class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
         """Tell whether what a `Command` of a driven run writes stands on a checkpoint already."""
         return head is not None and await arun(reading.has_input_of(self._documents, *_address(head), run_id))
 
+    async def aasked_by(self, run_id: str, head: CheckpointTuple) -> frozenset[str]:
+        """Return the tasks on a checkpoint whose last questions a driven run has asked."""
+        return await arun(reading.asked_by(self._documents, *_address(head), run_id))
+
+    async def anamespaces(self, thread_id: str) -> Sequence[str]:
+        """Return the checkpoint namespaces of a thread: that of its graph, and those of subgraphs."""
+        return await arun(self._documents.read_namespaces(thread_id))
+
     async def ais_made_by(self, run_id: str, head: CheckpointTuple | None) -> bool:
         """Tell whether a driven run has made a checkpoint, or the one on which a person has put changes."""
         return head is not None and await arun(reading.is_made_by(self._documents, *_address(head), run_id))
@@ -323,7 +332,8 @@ class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Steps[None]:
         checkpoint_id = config.get("configurable", {})["checkpoint_id"]
-        run_id = config.get("metadata", {}).get(RUN_METADATA) if task_id == INPUT_TASK else None
+        is_of_run = task_id == INPUT_TASK or any(channel == INTERRUPT for channel, _ in writes)
+        run_id = config.get("metadata", {}).get(RUN_METADATA) if is_of_run else None
         yield from tasks.put_writes(
             self._documents, _place(config), checkpoint_id, task_id, task_path, writes, run_id=run_id
         )

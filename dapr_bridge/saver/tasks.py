@@ -32,7 +32,8 @@ def put_writes(
 ) -> Steps[None]:
     """Save what a task wrote; its first complete output wins, as one unit.
 
-    An input's writes are saved with the run that they come with, so that it is known not to apply them again.
+    An input's writes are saved with the run that they come with, so that it is known not to apply them again, and a
+    question with the run that asks it, which has not brought the answer.
     """
     codec, memory = documents.codec, documents.memory
     data = [(channel, codec.dump(value, what=f"the write to channel {channel!r}")) for channel, value in writes]

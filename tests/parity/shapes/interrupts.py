@@ -69,6 +69,10 @@ def interrupt_answered_without_its_id() -> AnyGraph:
     return one_interrupt()
 
 
+def interrupts_one_after_the_other_answered_without_ids() -> AnyGraph:
+    return interrupts_one_after_the_other()
+
+
 def interrupts_answered_without_ids() -> AnyGraph:
     return interrupts_in_several_nodes()
 
@@ -187,6 +191,10 @@ SHAPES = (
     Shape(build=interrupts_in_several_nodes, script=[_IN, Answer(["l", "m", "r"])]),
     Shape(build=interrupts_answered_one_by_one, script=[_IN, Answer(["l"]), Answer(["m"]), Answer(["r"])]),
     Shape(build=interrupt_answered_without_its_id, script=[_IN, Ask(Command(resume="yes"))]),
+    Shape(
+        build=interrupts_one_after_the_other_answered_without_ids,
+        script=[_IN, *(Ask(Command(resume=answer)) for answer in ("1", "2", "3"))],
+    ),
     Shape(build=interrupts_answered_without_ids, script=[_IN, Ask(Command(resume="yes"))]),
     Shape(build=interrupt_passed_over, script=[_IN, _ON, _ON, Answer(["yes"])]),
     Shape(build=interrupt_left_for_a_new_input, script=[_IN, Ask({"words": ["again"]}), Answer(["yes"])]),

@@ -1,0 +1,117 @@
+"""Answers without an id: to which question one is, and whether the question has had it in an earlier delivery.
+
+LangGraph gives such an answer to whatever asks next. The bridge gives it to the question that waits, by its id, so that
+no other gets it when the call is delivered again. But an edit of a subgraph's state changes the ids of what is asked in
+there, of which the graphs around do not know: then what is asked next gets the answer here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.pregel import Pregel
+from langgraph.types import Command, Interrupt, StateSnapshot
+
+from dapr_bridge._langgraph import INTERRUPT, RESUME
+from dapr_bridge._pending import PendingTasks, is_by_id
+from dapr_bridge.saver import DaprSaver
+from dapr_bridge.saver.reading import BY_HAND
+from dapr_bridge.saver.records import INPUT_TASK
+
+Graph = Pregel[Any, Any, Any, Any]
+_LEVEL = "|"
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Finds the questions to answers.
+
+    Attributes:
+        graph: the graph, bound to its saver.
+        saver: its saver.
+    """
+
+    graph: Graph
+    saver: DaprSaver
+
+    async def begin(
+        self, value: Any, head: CheckpointTuple | None, run_id: str, config: RunnableConfig
+    ) -> tuple[Any, CheckpointTuple | None]:
+        """Return an input, and the checkpoint at which it is applied, as this delivery is to see them.
+
+        Args:
+            value: the input of a run that has ended no superstep yet.
+            head: the thread's latest checkpoint.
+            run_id: the run.
+            config: LangGraph's, for the latest checkpoint.
+        """
+        if head is None or not isinstance(value, Command) or value.resume is None:
+            return value, head
+        # LangGraph keeps an answer without an id also when it has been given, and would give it once more.
+        head, pending = _without(head, INPUT_TASK, RESUME), PendingTasks.on(head)
+        if is_by_id(value) or not pending.asked:
+            return value, head
+        own = await self.saver.aasked_by(run_id, head)
+        before = [task_id for task_id in pending.asked if task_id not in own]
+        if len(before) < len(pending.asked):
+            # An earlier delivery has given the answer, and gone on to what the run itself asks.
+            return replace(value, resume=_to_the_only_one(value.resume, pending, before)), head
+        if len(pending.questions) == 1 and await self._is_moved(before[0], pending.questions[0], config):
+            return value, _without(head, before[0], INTERRUPT)
+        return value, head
+
+    async def _is_moved(self, task_id: str, question: Interrupt, config: RunnableConfig) -> bool:
+        """Whether a question is asked no more as it was, for a person has edited the state in which it was asked."""
+        if not any(self.graph.get_subgraphs()):
+            return False
+        state = await self.graph.aget_state(config, subgraphs=True)
+        [node] = [task.name for task in state.tasks if task.id == task_id] or [""]
+        if not node or _asks(state, task_id, question):
+            return False
+        places = await self.saver.anamespaces(state.config.get("configurable", {})["thread_id"])
+        within = [each for each in places if each.split(_LEVEL)[0] in (node, f"{node}:{task_id}")]
+        found = [each for place in within for each in await self._list(place, config)]
+        edits = [each.checkpoint["id"] for each in found if each.metadata.get("source") in BY_HAND]
+        if not edits:
+            return False
+        since = [each for each in found if each.checkpoint["id"] >= max(edits)]
+        return not any(_has_asked(each, question) or _has_answered(each) for each in since)
+
+    async def _list(self, namespace: str, config: RunnableConfig) -> Sequence[CheckpointTuple]:
+        thread_id = config.get("configurable", {})["thread_id"]
+        where: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": namespace}}
+        return [each async for each in self.saver.alist(where)]
+
+
+def _to_the_only_one(answer: Any, pending: PendingTasks, tasks: Collection[str]) -> dict[str, Any]:
+    """Return an answer by the id of the question that waits in these tasks."""
+    questions = [question.id for task_id in tasks for question in pending.asked[task_id]]
+    return dict.fromkeys(questions, answer) if len(questions) == 1 else {}
+
+
+def _asks(state: StateSnapshot, task_id: str, question: Interrupt) -> bool:
+    """Whether a question of a task is asked within it too, down to the innermost subgraph that is known."""
+    inner = [task.state for task in state.tasks if task.id == task_id and isinstance(task.state, StateSnapshot)]
+    asking = [(each, task.id) for each in inner for task in each.tasks if _is_among(question, task.interrupts)]
+    return not inner or any(_asks(*each, question) for each in asking)
+
+
+def _has_asked(found: CheckpointTuple, question: Interrupt) -> bool:
+    return any(_is_among(question, asked) for _, channel, asked in found.pending_writes or () if channel == INTERRUPT)
+
+
+def _is_among(question: Interrupt, asked: Sequence[Interrupt]) -> bool:
+    return any(each.id == question.id for each in asked)
+
+
+def _has_answered(found: CheckpointTuple) -> bool:
+    return any(channel == RESUME for _, channel, _ in found.pending_writes or ())
+
+
+def _without(head: CheckpointTuple, task_id: str, channel: str) -> CheckpointTuple:
+    """Return a checkpoint without what a task has written to a channel."""
+    return head._replace(pending_writes=[each for each in head.pending_writes or () if each[:2] != (task_id, channel)])
