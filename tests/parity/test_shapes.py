@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 # A message without an id, written by a task whose superstep is not over, has another id at each read of LangGraph's.
 # In unit `task` it is saved with the id that it gets when its own activity ends, and keeps it.
-_MADE_UP_IDS = frozenset({"agent_whose_tools_ask"})
+_MADE_UP_IDS = frozenset({"react_agent_whose_tools_ask"})
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)

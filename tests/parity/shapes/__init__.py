@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.parity.shapes import (
+    agent_middleware,
+    agent_teams,
     agents,
     commands,
     edited_subgraphs,
@@ -26,6 +28,8 @@ SHAPES = (
     *policies.SHAPES,
     *state.SHAPES,
     *agents.SHAPES,
+    *agent_middleware.SHAPES,
+    *agent_teams.SHAPES,
     *functional.SHAPES,
     *travel.SHAPES,
 )

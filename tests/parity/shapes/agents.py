@@ -4,108 +4,186 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NotRequired
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.tools import BaseTool, tool
-from langgraph.prebuilt import create_react_agent
-from langgraph.types import interrupt
+from langchain.agents import AgentState, create_agent
+from langchain.agents.structured_output import ToolStrategy
+from langchain.tools import ToolRuntime
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool, InjectedToolCallId, tool
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import InjectedState, InjectedStore, ToolNode, create_react_agent
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
+from langgraph.types import Command
 from langgraph.warnings import LangGraphDeprecatedSinceV10
+from pydantic import BaseModel
 
 from tests.parity.shape import Answer, AnyGraph, Ask, Shape
+from tests.parity.shapes.agent_models import ToldModel, approve, measure, reverse, says
 
 
-class RuleModel(BaseChatModel):
-    """A chat model by rules: calls every tool for each word of the question, then says what came back."""
+class Verdict(BaseModel):
+    """What an agent is to end with."""
 
-    tool_names: Sequence[str] = ()
+    word: str
 
-    @property
-    def _llm_type(self) -> str:
-        return "rules"
 
-    def bind_tools(self, tools: Sequence[Any], **_: Any) -> RuleModel:
-        """Learn the names of the tools."""
-        return RuleModel(tool_names=[each.name for each in tools])
+class NoteState(AgentState[Any]):
+    """A state with keys of one's own."""
 
-    def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=self._answer(messages))])
+    notes: NotRequired[Annotated[list[str], lambda left, right: [*left, *right]]]
+    topic: NotRequired[str]
 
-    def _answer(self, messages: Sequence[BaseMessage]) -> AIMessage:
-        last = messages[-1]
-        number = len(messages)
-        if not isinstance(last, HumanMessage):
-            heard = sorted(str(each.content) for each in messages if isinstance(each, ToolMessage))
-            return AIMessage(f"I heard {heard}", id=f"ai-{number}")
-        words = str(last.content).split()
-        calls = [(name, word) for word in words for name in self.tool_names]
-        return AIMessage(
-            "",
-            id=f"ai-{number}",
-            tool_calls=[
-                {"name": name, "args": {"word": word}, "id": f"call-{number}-{index}", "type": "tool_call"}
-                for index, (name, word) in enumerate(calls)
-            ],
-        )
+
+@dataclass(frozen=True)
+class Reader:
+    """Who is asked for."""
+
+    name: str
+    likes: list[str] = field(default_factory=list[str])
 
 
 @tool
-async def measure(word: str) -> str:
-    """Say how long a word is."""
-    return f"{word} has {len(word)} letters"
+async def note(word: str, runtime: ToolRuntime[None, NoteState]) -> Command[Any]:
+    """Note a word under the topic."""
+    said = ToolMessage(f"noted {word}", tool_call_id=runtime.tool_call_id or "", id=f"note-{word}")
+    return Command(update={"notes": [f"{runtime.state.get('topic')}: {word}"], "messages": [said]})
 
 
 @tool
-async def reverse(word: str) -> str:
-    """Turn a word round."""
-    if word == "broken":
-        raise ValueError("it cannot be turned")
-    return word[::-1]
+async def look_round(word: str, runtime: ToolRuntime[Reader, NoteState]) -> str:
+    """Tell what a tool sees of its run."""
+    runtime.stream_writer({"looks": word})
+    item = await runtime.store.aget(("words",), word) if runtime.store else None
+    seen = [len(runtime.state["messages"]), runtime.state.get("topic"), runtime.context, item and item.value]
+    return f"{word}: {seen}"
 
 
 @tool
-async def approve(word: str) -> str:
-    """Ask a person about a word."""
-    return f"{word}: {interrupt(f'use {word}?')}"
+async def look_by_injection(
+    word: str,
+    state: Annotated[dict[str, Any], InjectedState],
+    store: Annotated[BaseStore, InjectedStore()],
+    call_id: Annotated[str, InjectedToolCallId],
+) -> str:
+    """Tell what the older annotations give."""
+    item = await store.aget(("words",), word)
+    return f"{word}: {[len(state['messages']), item and item.value, call_id]}"
 
 
-def _agent(tools: Sequence[BaseTool], **options: Any) -> AnyGraph:
-    with warnings.catch_warnings():
-        # Its successor lives in the `langchain` package, which this project does not use.
-        warnings.simplefilter("ignore", LangGraphDeprecatedSinceV10)
-        return create_react_agent(RuleModel(), list(tools), **options)
+@tool(return_direct=True)
+async def last_word(word: str) -> str:
+    """Say the last word."""
+    return f"the last word is {word}"
+
+
+def _store() -> InMemoryStore:
+    store = InMemoryStore()
+    store.put(("words",), "red", {"is": "a colour"})
+    return store
 
 
 def agent_with_parallel_tools() -> AnyGraph:
-    return _agent([measure, reverse])
+    return create_agent(ToldModel(), [measure, reverse], system_prompt="You are told what to do.", name="teller")
 
 
-def agent_with_all_tools_in_one_task() -> AnyGraph:
-    return _agent([measure, reverse], version="v1")
+def agent_without_tools() -> AnyGraph:
+    return create_agent(ToldModel(), system_prompt="You count.")
 
 
 def agent_whose_tool_fails() -> AnyGraph:
-    return _agent([measure, reverse])
+    return create_agent(ToldModel(), [measure, reverse])
+
+
+def agent_that_calls_a_tool_wrongly() -> AnyGraph:
+    return create_agent(ToldModel(), [measure, note], state_schema=NoteState)
 
 
 def agent_whose_tools_ask() -> AnyGraph:
-    return _agent([approve, measure])
+    return create_agent(ToldModel(), [approve, measure])
 
 
 def agent_with_a_breakpoint() -> AnyGraph:
-    return _agent([measure], interrupt_before=["tools"])
+    return create_agent(ToldModel(), [measure], interrupt_before=["tools"])
 
 
-def _says(text: str) -> Ask:
-    return Ask({"messages": [HumanMessage(text, id=f"human-{text}")]})
+def agent_with_a_structured_answer() -> AnyGraph:
+    return create_agent(ToldModel(), [measure], response_format=ToolStrategy(Verdict))
 
+
+def agent_with_keys_of_its_own() -> AnyGraph:
+    return create_agent(ToldModel(), [note], state_schema=NoteState)
+
+
+def agent_whose_tools_look_round() -> AnyGraph:
+    return create_agent(
+        ToldModel(), [look_round, look_by_injection], state_schema=NoteState, context_schema=Reader, store=_store()
+    )
+
+
+def agent_with_a_last_word() -> AnyGraph:
+    return create_agent(ToldModel(), [measure, last_word])
+
+
+def agents_tools_alone() -> AnyGraph:
+    model = ToldModel().bind_tools([measure, reverse])
+    graph = StateGraph(MessagesState)
+    graph.add_node("model", lambda state: {"messages": [model.invoke(state["messages"])]})
+    graph.add_node("tools", ToolNode([measure, reverse], handle_tool_errors="no: {error}"))
+    graph.add_edge(START, "model")
+    graph.add_edge("model", "tools")
+    return graph.compile()
+
+
+def _react(tools: Sequence[BaseTool], **options: Any) -> AnyGraph:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LangGraphDeprecatedSinceV10)
+        return create_react_agent(ToldModel(), list(tools), **options)
+
+
+def react_agent_whose_tools_ask() -> AnyGraph:
+    return _react([measure, approve])
+
+
+def react_agent_with_all_tools_in_one_task() -> AnyGraph:
+    return _react([measure, reverse], version="v1")
+
+
+_WORDS = "measure one, reverse two, measure three; reverse four"
 
 SHAPES = (
-    Shape(build=agent_with_parallel_tools, script=[_says("one two three"), _says("four")]),
-    Shape(build=agent_with_all_tools_in_one_task, script=[_says("one two")]),
-    Shape(build=agent_whose_tool_fails, script=[_says("one broken")]),
-    Shape(build=agent_whose_tools_ask, script=[_says("red blue"), Answer(["yes", "no"])]),
-    Shape(build=agent_with_a_breakpoint, script=[_says("one"), Ask(None)]),
+    Shape(build=agent_with_parallel_tools, script=[says(_WORDS), says("reverse five")]),
+    Shape(build=agent_without_tools, script=[says("one"), says("two")]),
+    Shape(build=agent_whose_tool_fails, script=[says("measure one, reverse broken"), Ask(None), says("measure two")]),
+    Shape(build=agent_that_calls_a_tool_wrongly, script=[says("unknown one, note one, measure, measure two")]),
+    Shape(build=agent_whose_tools_ask, script=[says("approve red, measure red, approve blue"), Answer(["yes", "no"])]),
+    Shape(build=agent_with_a_breakpoint, script=[says("measure one, measure two"), Ask(None)]),
+    Shape(
+        build=agent_with_a_structured_answer,
+        script=[says("measure one, measure two; Verdict good"), says("Verdict good, Verdict bad; Verdict fair")],
+        types=[Verdict],
+    ),
+    Shape(
+        build=agent_with_keys_of_its_own,
+        script=[says("note one, note two; note three", topic="numbers", notes=["begun"]), says("note four")],
+    ),
+    Shape(
+        build=agent_whose_tools_look_round,
+        script=[
+            says("look_round red, look_by_injection red", context=Reader("Ann", ["red", "blue"]), topic="colours"),
+            says("look_round blue, look_by_injection green"),
+        ],
+    ),
+    Shape(build=agent_with_a_last_word, script=[says("last_word one, last_word two"), says("last_word x, measure y")]),
+    Shape(
+        build=agents_tools_alone,
+        script=[says("measure one, reverse two, reverse broken")],
+    ),
+    Shape(
+        build=react_agent_whose_tools_ask,
+        script=[says("approve red, measure red, approve blue, measure blue"), Answer(["yes", "no"])],
+    ),
+    Shape(build=react_agent_with_all_tools_in_one_task, script=[says("measure one, reverse two")]),
 )
