@@ -1,4 +1,4 @@
-"""Agents that count their calls in channels that are saved nowhere, which unit `task` refuses, mean the same in `run`."""
+"""Agents whose counts are saved nowhere, which unit `task` refuses, mean the same in unit `run`."""
 
 from __future__ import annotations
 
