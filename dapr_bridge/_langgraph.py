@@ -1,19 +1,23 @@
 """What the bridge relies on in LangGraph beyond its documented names.
 
-All of it stands here. `tests/unit/dapr_bridge/test_langgraph_assumptions.py` tests each, and says what broke when a
-release of LangGraph changes it.
+All of it stands here. `test_langgraph_assumptions.py` and `test_tool_artifacts.py`, in `tests/unit/dapr_bridge`, test
+each, and say what broke when a release of LangGraph changes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import FunctionType
 from typing import Any, Self
 
+import ormsgpack
+from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph._internal._config import DEFAULT_RECURSION_LIMIT, ensure_config, merge_configs
 from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.serde import jsonplus
 from langgraph.constants import TAG_HIDDEN
 from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.pregel._loop import PregelLoop
@@ -90,6 +94,40 @@ class _FirstStep(StepMade):
     def __add__(self, more: int) -> int:
         made, self._made = self._made, 0
         return int(self) + more - made
+
+
+class KeepingSerializer(jsonplus.JsonPlusSerializer):
+    """LangGraph's serializer, but what a tool hands over beside its message, its artifact, comes back with its types.
+
+    LangGraph saves a message as pydantic dumps it, which makes plain data of an artifact. Each reads what the other has
+    written.
+    """
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Serialize a value; returns how, and its bytes."""
+        if obj is None or isinstance(obj, bytes | bytearray):
+            return super().dumps_typed(obj)
+        return "msgpack", _encoder()(obj)
+
+
+@cache
+def _encoder() -> Callable[[Any], bytes]:
+    """Return LangGraph's encoder, for which an artifact is a value as any other, however deep its message stands."""
+    names = dict(vars(jsonplus))
+    encode = FunctionType(names["_msgpack_enc"].__code__, names)
+    encode_others = FunctionType(names["_msgpack_default"].__code__, names)
+
+    def encode_type(value: Any) -> Any:
+        if not isinstance(value, ToolMessage) or value.artifact is None:
+            return encode_others(value)
+        kind = type(value)
+        fields = {**value.model_dump(exclude={"artifact"}), "artifact": value.artifact}
+        parts = (kind.__module__, kind.__name__, fields, "model_validate_json")
+        return ormsgpack.Ext(jsonplus.EXT_PYDANTIC_V2, encode(parts))
+
+    # The two call each other by these names.
+    names |= {"_msgpack_enc": encode, "_msgpack_default": encode_type}
+    return encode
 
 
 class _NothingToWaitFor:

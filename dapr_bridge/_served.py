@@ -8,7 +8,8 @@ from typing import Any
 
 from dapr.ext.workflow import DaprWorkflowContext, WorkflowRuntime
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from dapr_bridge._langgraph import KeepingSerializer
 
 Workflow = Callable[..., Any]
 
@@ -67,7 +68,7 @@ def serde_around(ctx: DaprWorkflowContext) -> SerializerProtocol:
 
 def wire_serde() -> SerializerProtocol:
     """Return the serializer that writes what a workflow sends: any reader knows how to read it."""
-    return JsonPlusSerializer(allowed_msgpack_modules=None)
+    return KeepingSerializer(allowed_msgpack_modules=None)
 
 
 def _copy_marks(served: Workflow, fn: Workflow) -> None:

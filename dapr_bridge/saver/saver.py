@@ -19,10 +19,10 @@ from langgraph.checkpoint.base import (
     get_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import INTERRUPT
 
 from dapr_bridge._contexts import Closing
+from dapr_bridge._langgraph import KeepingSerializer
 from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge.errors import ValueNotFoundError
 from dapr_bridge.reference import Reference
@@ -69,7 +69,7 @@ class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
         patience: Patience | None = None,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        super().__init__(serde=serde or JsonPlusSerializer(allowed_msgpack_modules=tuple(allowed_types) or None))
+        super().__init__(serde=serde or KeepingSerializer(allowed_msgpack_modules=tuple(allowed_types) or None))
         self.store = StateStore(store, address=address, patience=patience or Patience())
         self._memory = Memory(cache_bytes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from langchain_core.messages import ToolMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from dapr_bridge.errors import ValueNotKeptError
@@ -46,6 +47,8 @@ def _at_fault(value: object, serde: SerializerProtocol) -> tuple[str, object]:
 
 
 def _parts(value: object) -> Iterable[tuple[Any, object]]:
+    if isinstance(value, ToolMessage):
+        return [("artifact", value.artifact)]
     if isinstance(value, Mapping):
         return cast("Mapping[Any, object]", value).items()
     return enumerate(cast("Sequence[object]", value)) if isinstance(value, list | tuple) else ()

@@ -20,6 +20,7 @@ from langchain.agents.middleware import (
     hook_config,
 )
 from langchain.agents.middleware.types import ToolCallRequest
+from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.runtime import Runtime
@@ -92,6 +93,24 @@ async def ask_again(state: AgentState[Any], runtime: Runtime[Any]) -> dict[str, 
     return {"messages": [RemoveMessage(id=last.id or ""), more], "jump_to": "model"}
 
 
+@tool(response_format="content_and_artifact")
+async def look_up(word: str) -> tuple[str, list[Document]]:
+    """Look a word up."""
+    return f"found {word}", [Document(page_content=f"all about {word}", metadata={"id": word})]
+
+
+@before_model
+async def cite(state: AgentState[Any], runtime: Runtime[Any]) -> dict[str, Any] | None:
+    """Say where it was found."""
+    found = [each.artifact for each in state["messages"] if isinstance(each, ToolMessage)]
+    cited = ", ".join(document.page_content for documents in found for document in documents)
+    return {"messages": [AIMessage(cited, id="cited")]} if cited else None
+
+
+def agent_that_cites_what_its_tools_found() -> AnyGraph:
+    return create_agent(ToldModel(), [look_up], middleware=[cite])
+
+
 def agent_with_middleware_of_its_own() -> AnyGraph:
     return create_agent(ToldModel(), [measure, reverse], middleware=[Counting()])
 
@@ -154,6 +173,7 @@ SHAPES = (
         build=agent_with_middleware_of_its_own,
         script=[says("measure one, reverse two; reverse broken, reverse three"), says("measure four")],
     ),
+    Shape(build=agent_that_cites_what_its_tools_found, script=[says("look_up one, look_up two")]),
     Shape(build=agent_that_jumps, script=[says("measure one, reverse two"), says("a secret"), says("measure a")]),
     Shape(
         build=agent_whose_actions_are_reviewed,
