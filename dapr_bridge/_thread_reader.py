@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.graph import Graph
+from langchain_core.utils.pydantic import TypeBaseModel
 from langgraph.checkpoint.base import get_checkpoint_id
 from langgraph.pregel import Pregel
 from langgraph.pregel.protocol import PregelProtocol
@@ -107,6 +108,34 @@ class ThreadReader(PregelProtocol[Any, Any, Any, Any], ABC):
     async def aget_graph(self, config: RunnableConfig | None = None, *, xray: int | bool = False) -> Graph:
         """Return the graph's drawing."""
         return await self._local("aget_graph").aget_graph(config, xray=xray)
+
+    # Of a graph of which only the name is known, LangChain is told that it takes and gives anything.
+
+    @property
+    def InputType(self) -> Any:  # noqa: N802 - LangChain's name
+        """The type of the graph's input."""
+        return self._graph.InputType if self._graph else Any
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 - LangChain's name
+        """The type of the graph's output."""
+        return self._graph.OutputType if self._graph else Any
+
+    def get_input_schema(self, config: RunnableConfig | None = None) -> TypeBaseModel:
+        """Return a model of the graph's input."""
+        return self._graph.get_input_schema(config) if self._graph else super().get_input_schema(config)
+
+    def get_output_schema(self, config: RunnableConfig | None = None) -> TypeBaseModel:
+        """Return a model of the graph's output."""
+        return self._graph.get_output_schema(config) if self._graph else super().get_output_schema(config)
+
+    def get_input_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
+        """Return a JSON schema of the graph's input."""
+        return self._graph.get_input_jsonschema(config) if self._graph else super().get_input_jsonschema(config)
+
+    def get_output_jsonschema(self, config: RunnableConfig | None = None) -> dict[str, Any]:
+        """Return a JSON schema of the graph's output."""
+        return self._graph.get_output_jsonschema(config) if self._graph else super().get_output_jsonschema(config)
 
     def _merged(self, config: RunnableConfig | None) -> RunnableConfig:
         return bound_with(self.config, config)
