@@ -19,12 +19,19 @@ from typing import Any, TypedDict
 
 import pytest
 from dapr.ext.workflow import DaprWorkflowClient
+from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.outputs import ChatResult
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 
 from dapr_bridge import DaprSaver, DaprStore, DurableGraph, GraphFailedError, GraphWorker, call_graph
 from dapr_bridge.testing import Sidecar, local_dapr
 from tests.parity.hosting import collect_event_loops
+from tests.parity.shapes.agent_models import ToldModel
 
 # Dapr's SDK leaves an event loop of a stopped worker open.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
@@ -40,8 +47,8 @@ def block(text: str) -> str:
 
 
 PROGRAM, TESTS, WORKFLOW = block("def build"), block("import pytest"), block("def ticket")
-QUESTIONS, ERRORS = block("__interrupt__"), block("except GraphFailedError")
-OTHERS = [each for each in OWN if each not in (PROGRAM, TESTS, QUESTIONS, ERRORS) and "call_graph(" not in each]
+QUESTIONS, ERRORS, AGENT = block("__interrupt__"), block("except GraphFailedError"), block("def build_agent")
+OTHERS = [each for each in OWN if each not in (PROGRAM, TESTS, QUESTIONS, ERRORS, AGENT) and "call_graph(" not in each]
 
 
 class State(TypedDict, total=False):
@@ -167,6 +174,46 @@ async def test_a_failed_run_goes_on_when_it_is_mended(sidecar: Sidecar, caplog: 
 
         assert "node: RuntimeError: out of paper" in caplog.messages
         assert (await names["shout"].aget_state(on_thread("failing"))).values["answer"] == "printed"
+
+
+@tool
+async def find(word: str) -> str:
+    """Say whether there is some of it."""
+    return f"no {word}"
+
+
+@tool
+async def order(word: str) -> str:
+    """Order some of it."""
+    return f"{word} is ordered"
+
+
+async def test_an_agent_is_swapped(sidecar: Sidecar) -> None:
+    names: dict[str, Any] = {
+        "Command": Command,
+        "HumanInTheLoopMiddleware": HumanInTheLoopMiddleware,
+        "create_agent": create_agent,
+        "find": find,
+        "order": order,
+    }
+    await run(AGENT, names)
+    build, stock_up = lambda: names["build_agent"](_Buyer()), names["stock_up"]
+
+    plain = await stock_up(build().copy({"checkpointer": InMemorySaver()}), on_thread("agent"))
+    async with hosted(sidecar, agent=build()) as hosts:
+        durable = await stock_up(hosts["agent"], on_thread("agent"))
+
+    said = [message.content for message in durable["messages"]]
+    assert said == [message.content for message in plain["messages"]]
+    assert "milk is ordered" in said
+
+
+class _Buyer(ToldModel):
+    """Does what it is told, whatever it is asked."""
+
+    def _generate(self, messages: list[BaseMessage], *given: Any, **more: Any) -> ChatResult:
+        told = HumanMessage("find milk, find tea; order milk, find tea")
+        return super()._generate([told, *messages[1:]], *given, **more)
 
 
 @pytest.mark.parametrize("code", OTHERS, ids=lambda code: re.sub(r"\W+", "-", code[:30]))

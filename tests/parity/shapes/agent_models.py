@@ -31,7 +31,7 @@ class ToldModel(BaseChatModel):
 
     def bind_tools(self, tools: Sequence[Any], **_: Any) -> ToldModel:
         """Learn the names of the tools."""
-        return ToldModel(tool_names=[each.name for each in tools])
+        return type(self)(tool_names=[each.name for each in tools])
 
     def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any) -> ChatResult:
         return ChatResult(generations=[ChatGeneration(message=self._answer(messages))])

@@ -55,3 +55,9 @@ def test_sections_that_are_none_are_absent() -> None:
     config: Any = {"configurable": None, "metadata": None, "tags": None}
 
     assert client(config=config).with_config(config).config
+
+
+async def test_langgraphs_third_version_of_events_is_refused_before_anything_runs() -> None:
+    async with client() as durable:
+        with pytest.raises(NotImplementedError, match="DurableGraph"):
+            await durable.astream_events({}, version="v3")
