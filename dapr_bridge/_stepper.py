@@ -38,7 +38,7 @@ from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._saver_view import NestedReads, SaverView
 from dapr_bridge._supersteps import Plans, Superstep
 from dapr_bridge._task_events import Ear, GoingOn, OneTask, SavedTasks
-from dapr_bridge._task_views import SavedView, SettledView, TaskView
+from dapr_bridge._task_views import CalledView, SavedView, SettledView, TaskView
 from dapr_bridge._wire import Stage
 
 Graph = Pregel[Any, Any, Any, Any]
@@ -222,7 +222,8 @@ class Stepper:
 
     async def output_so_far(self, config: RunnableConfig) -> Any:
         """Return what LangGraph's output is while tasks wait: with the writes of those that are done."""
-        values = (await self._graph.aget_state(config)).values
+        view = CalledView(self._saver, nested=self._subgraphs)
+        values = (await self._bare.copy({"checkpointer": view}).aget_state(config)).values
         whole = self._graph.stream_channels_asis if self._ear else self._graph.output_channels
         wanted = self._arguments.get("output_keys") or whole
         if isinstance(wanted, str):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from langgraph.graph import START, StateGraph
-from langgraph.types import Command, Send
+from langgraph.types import Command, Send, interrupt
 
-from tests.parity.shape import AnyGraph, Ask, Shape
+from tests.parity.shape import Answer, AnyGraph, Ask, Shape
 from tests.parity.shapes.flow import Words, say, talk
 
 
@@ -114,7 +114,24 @@ def caller_sends() -> AnyGraph:
     return caller_goes_to_a_node()
 
 
+def caller_goes_on_beside_a_question() -> AnyGraph:
+    async def ask(_: Words) -> Words:
+        return {"words": [f"answered {interrupt('what now?')}"]}
+
+    graph = talk("a", "b", "c")
+    graph.add_node("ask", ask)
+    graph.add_edge(START, "a")
+    graph.add_edge("a", "ask")
+    graph.add_edge("b", "c")
+    return graph.compile()
+
+
+def caller_goes_everywhere_beside_a_question() -> AnyGraph:
+    return caller_goes_on_beside_a_question()
+
+
 _IN = Ask({"words": ["in"]})
+_BESIDE: Command[Any] = Command(goto=["b", Send("c", {"words": []})], update={"words": ["by hand"]})
 
 SHAPES = (
     *(
@@ -131,5 +148,7 @@ SHAPES = (
     Shape(build=command_goto, script=[_IN, Ask({"words": ["x"]})]),
     Shape(build=caller_goes_to_a_node, script=[_IN, Ask(Command(goto="b", update={"words": ["by hand"]}))]),
     Shape(build=caller_updates, script=[_IN, Ask(Command(update={"words": ["by hand"], "count": 3}))]),
+    Shape(build=caller_goes_on_beside_a_question, script=[_IN, Ask(Command(goto="b")), Answer(["yes"])]),
+    Shape(build=caller_goes_everywhere_beside_a_question, script=[_IN, Ask(_BESIDE), Ask(None), Answer(["yes"])]),
     Shape(build=caller_sends, script=[_IN, Ask(Command(goto=[Send("b", {"words": []}), Send("c", {})]))]),
 )
