@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
-from langgraph.errors import GraphDrained
+from langgraph.errors import GraphDrained, ParentCommand
 from langgraph.pregel import Pregel
 from langgraph.types import GraphOutput, Interrupt, StateSnapshot
 
@@ -26,6 +26,11 @@ _MOST_ASKED_BYTES = 1 << 20
 
 _MOST_SAID = 8_000
 """Characters of an error's message that travel."""
+
+_TO_NOBODY = (
+    "a node has returned Command(graph=Command.PARENT), and the run has no graph around it: as a node of another graph "
+    "a DurableGraph is a run of its own. Host the graph around, with the graphs as its nodes"
+)
 
 NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError, ThreadLostError)
 """What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
@@ -103,7 +108,7 @@ class RunEnds:
 
 def failure_of(error: Exception, *, node: str | None, task_id: str | None) -> Failure:
     """Return what went wrong at a node, at no more length than history carries."""
-    message = str(error)
+    message = _TO_NOBODY if isinstance(error, ParentCommand) else str(error)
     if len(message) > _MOST_SAID:
         message = f"{message[:_MOST_SAID]}... ({len(message):,} characters)"
     return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=message)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.errors import ParentCommand
 from langgraph.types import Command
 
 from dapr_bridge import PayloadTooLargeError, Reference, ValueNotKeptError
@@ -175,3 +176,13 @@ def test_of_an_errors_message_history_carries_the_beginning() -> None:
 
     assert short == "why"
     assert long == "x" * 8_000 + "... (6,000,000 characters)"
+
+
+def test_a_command_to_a_graph_around_that_is_not_there_says_what_to_do_and_nothing_of_the_state() -> None:
+    command: Command[str] = Command(graph=Command.PARENT, goto="other", update={"words": ["a secret"]})
+
+    failure = failure_of(ParentCommand(command), node=None, task_id=None)
+
+    assert failure.error_type == "ParentCommand"
+    assert "Host the graph around" in failure.message
+    assert "secret" not in failure.message
