@@ -29,6 +29,7 @@ from dapr_bridge._nesting import Nest, NestedEnd, context_around, nest_of, run_i
 from dapr_bridge._payloads import Payload
 from dapr_bridge._presenting import Presenter, differ
 from dapr_bridge._remote_run import RemoteRuns, taken_run_id
+from dapr_bridge._run_ends import commands_the_graph_around
 from dapr_bridge._run_values import RunValues
 from dapr_bridge._static_context import plain_context
 from dapr_bridge._subscription import EventSubscription
@@ -104,6 +105,8 @@ class Calls:
             run_id = f"{call.run_id}-{number}"
             request, is_begun = await self._begin(given, replace(call, run_id=run_id))
             outcome = await self._runs.outcome(run_id, call.control)
+            if call.nest and commands_the_graph_around(outcome):
+                raise call.nest.parent_command(await self._values.value(outcome.output or {}, what="a Command"))
             end = NestedEnd.of(lambda: self._result(request, outcome), is_old=not is_begun)
             if not isinstance(end.result, GraphResult):
                 return end

@@ -24,7 +24,7 @@ from dapr_bridge._langgraph import going_on
 from dapr_bridge._node_spans import with_node_spans
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._redelivery import Earlier, Redelivery, name_of_call
-from dapr_bridge._run_ends import NOT_OF_THE_GRAPH, RunEnds, failure_of
+from dapr_bridge._run_ends import NOT_OF_THE_GRAPH, RunEnds
 from dapr_bridge._run_values import GivenReferenceError, RunValues
 from dapr_bridge._saver_view import SaverView
 from dapr_bridge._stepper import Advance, PlannedTask, Plans, Stepper
@@ -204,9 +204,8 @@ class GraphRuns:
         except Exception as error:
             where = {"thread_id": request.run.thread_id, "run_id": run_id, "node": task.node}
             logger.info("task failed", exc_info=error, extra=where)
-            return TaskOutcome(
-                status="failed", failure=failure_of(error, node=task.node, task_id=task.id), events=stream.counts
-            )
+            failure = await self._ends.task_failed(error, task, run_id)
+            return TaskOutcome(status="failed", failure=failure, events=stream.counts)
         return TaskOutcome(status=status, events=stream.counts)
 
     def _attempted(
@@ -245,7 +244,7 @@ class GraphRuns:
         stage, run_id, latest = attempt.request.stage, attempt.run_id, attempt.latest
         try:
             if stage and stage.failure:
-                return RunOutcome(status="failed", checkpoint_id=stage.checkpoint_id, failure=stage.failure)
+                return self._ends.failed_at(stage, stage.failure, run_id)
             head = await attempt.saver.aget_tuple(latest)
             if is_other and await self.saver.ais_made_by(run_id, head):
                 return self._ends.refused(run_id, head)
@@ -259,7 +258,7 @@ class GraphRuns:
         except Exception as error:
             where = {"thread_id": attempt.request.thread_id, "run_id": run_id}
             logger.info("run failed", exc_info=error, extra=where)
-            return await self._ends.failed(error, latest)
+            return await self._ends.failed(error, latest, run_id)
 
     async def _go_on(self, attempt: _Attempt, head: CheckpointTuple | None) -> RunOutcome:
         """Go on from where the thread stands."""

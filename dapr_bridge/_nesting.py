@@ -6,12 +6,12 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphDrained
+from langgraph.errors import GraphDrained, ParentCommand
 from langgraph.runtime import get_runtime
 from langgraph.types import Command, interrupt
 
@@ -31,14 +31,25 @@ _NAMES = uuid.UUID("5f0f9f0e-5c3e-4d0c-9a53-6a4b6a2a7c11")
 
 @dataclass(frozen=True, kw_only=True)
 class Nest:
-    """The task of another graph that a call is made by; the same when that task is run again."""
+    """The task of another graph that a call is made by; the same when that task is run again.
+
+    Attributes:
+        config: what a call takes over from it.
+        thread_id: thread of the call.
+        namespace: the task's own.
+    """
 
     config: RunnableConfig
     thread_id: str
+    namespace: str
 
     def run_id(self, graph: str) -> str:
         """Name what the runs of the task have in common."""
         return f"{graph}-{uuid.uuid5(_NAMES, self.thread_id)}"
+
+    def parent_command(self, command: Command[Any]) -> ParentCommand:
+        """Return what LangGraph takes for a command to the graph of the task."""
+        return ParentCommand(replace(command, graph=self.namespace))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +110,8 @@ def nest_of(config: RunnableConfig) -> Nest | None:
     metadata = {key: each for key, each in config.get("metadata", {}).items() if key not in ("run_id", "thread_id")}
     number = _NUMBERS.take(task)
     thread_id = f"{task.thread_id}/{task.namespace}" + (f"/{number}" if number else "")
-    return Nest(config={**config, "configurable": own, "metadata": metadata}, thread_id=thread_id)
+    config = {**config, "configurable": own, "metadata": metadata}
+    return Nest(config=config, thread_id=thread_id, namespace=task.namespace)
 
 
 def _is_a_note(key: str) -> bool:

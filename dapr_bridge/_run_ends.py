@@ -12,12 +12,14 @@ from langgraph.errors import GraphDrained, ParentCommand
 from langgraph.pregel import Pregel
 from langgraph.types import GraphOutput, Interrupt, StateSnapshot
 
-from dapr_bridge._payloads import INLINE_BYTES
+from dapr_bridge._decision import PlannedTask
+from dapr_bridge._payloads import INLINE_BYTES, Payload
 from dapr_bridge._pending import PendingTasks
 from dapr_bridge._run_values import RunValues
 from dapr_bridge._saver_view import SaverView
-from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, refused
+from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, Stage, refused
 from dapr_bridge.errors import StaleWriterError, StateStoreError, ThreadLostError
+from dapr_bridge.reference import Reference
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +30,7 @@ _MOST_SAID = 8_000
 """Characters of an error's message that travel."""
 
 _TO_NOBODY = (
-    "a node has returned Command(graph=Command.PARENT), and the run has no graph around it: as a node of another graph "
-    "a DurableGraph is a run of its own. Host the graph around, with the graphs as its nodes"
+    "a node has returned Command(graph=Command.PARENT): there is no graph around, call this one in a node of another"
 )
 
 NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError, ThreadLostError)
@@ -79,14 +80,31 @@ class RunEnds:
         waiting = f" (waiting for an answer: {', '.join(repr(each.id) for each in questions)})" if questions else ""
         return refused(f"run {run_id!r} has begun with another input{waiting}; {ONE_RUN}")
 
-    async def failed(self, error: Exception, config: RunnableConfig) -> RunOutcome:
+    async def failed(self, error: Exception, config: RunnableConfig, run_id: str) -> RunOutcome:
         snapshot = await self._snapshot_after(error, config)
         failed = next((task for task in snapshot.tasks if task.error is not None), None) if snapshot else None
         return RunOutcome(
             status="failed",
             checkpoint_id=_checkpoint_id(snapshot) if snapshot else "",
+            output=await self._command(error, _command_name(run_id)),
             failure=failure_of(error, node=failed.name if failed else None, task_id=failed.id if failed else None),
         )
+
+    async def task_failed(self, error: Exception, task: PlannedTask, run_id: str) -> Failure:
+        """Tell why a task has failed; what it commands the graph around is saved under a name that its run knows."""
+        if isinstance(error, ParentCommand):
+            await self.values.saver.aput_value(_command_name(run_id, task.id), error.args[0])
+        return failure_of(error, node=task.node, task_id=task.id)
+
+    def failed_at(self, stage: Stage, failure: Failure, run_id: str) -> RunOutcome:
+        """Tell that a run has failed with one of its tasks."""
+        is_command = failure.error_type == ParentCommand.__name__
+        command = dict(Reference(name=_command_name(run_id, failure.task_id or "")).to_json()) if is_command else None
+        return RunOutcome(status="failed", checkpoint_id=stage.checkpoint_id, output=command, failure=failure)
+
+    async def _command(self, error: Exception, name: str) -> Payload | None:
+        is_command = isinstance(error, ParentCommand)
+        return await self.values.keep(error.args[0], name, what="a Command") if is_command else None
 
     async def _snapshot(self, config: RunnableConfig, view: SaverView | None) -> StateSnapshot:
         """Return where a thread stands; of a run that has just ended, without a read if its view saw the last put."""
@@ -112,6 +130,16 @@ def failure_of(error: Exception, *, node: str | None, task_id: str | None) -> Fa
     if len(message) > _MOST_SAID:
         message = f"{message[:_MOST_SAID]}... ({len(message):,} characters)"
     return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=message)
+
+
+def commands_the_graph_around(outcome: RunOutcome) -> bool:
+    """Tell whether the output of a failed run is a Command to the graph around it."""
+    failure = outcome.failure
+    return bool(failure and failure.error_type == ParentCommand.__name__ and outcome.output)
+
+
+def _command_name(run_id: str, task_id: str = "") -> str:
+    return f"{run_id}/command/{task_id}"
 
 
 def _checkpoint_id(snapshot: StateSnapshot) -> str:

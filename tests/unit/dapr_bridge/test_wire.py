@@ -178,11 +178,11 @@ def test_of_an_errors_message_history_carries_the_beginning() -> None:
     assert long == "x" * 8_000 + "... (6,000,000 characters)"
 
 
-def test_a_command_to_a_graph_around_that_is_not_there_says_what_to_do_and_nothing_of_the_state() -> None:
+def test_a_command_to_a_graph_around_says_nothing_of_the_state() -> None:
     command: Command[str] = Command(graph=Command.PARENT, goto="other", update={"words": ["a secret"]})
 
     failure = failure_of(ParentCommand(command), node=None, task_id=None)
 
     assert failure.error_type == "ParentCommand"
-    assert "Host the graph around" in failure.message
+    assert "there is no graph around" in failure.message
     assert "secret" not in failure.message

@@ -1,0 +1,118 @@
+"""A `DurableGraph` in a node of another graph commands that graph, as a subgraph may."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command
+
+from dapr_bridge import DaprSaver, DurableGraph, GraphFailedError, GraphWorker, Unit
+from dapr_bridge.testing import ControlPlane, Sidecar
+from tests.kit.client_rig import on_thread
+from tests.kit.sidecars import sqlite_sidecar
+from tests.parity.hosting import UNITS, collect_event_loops
+
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
+
+_LONG = "x" * 20_000
+
+
+class State(TypedDict, total=False):
+    """Words that are gathered."""
+
+    words: Annotated[list[str], operator.add]
+
+
+def leaving(word: str, *, beside: int = 0) -> Any:
+    """A graph that leaves to the node `after` of the graph around it, at once or with others beside."""
+
+    async def leave(_: State) -> Command[Any]:
+        return Command(graph=Command.PARENT, goto="after", update={"words": [word]})
+
+    async def stay(_: State) -> State:
+        return {"words": ["stayed"]}
+
+    graph = StateGraph(State)
+    graph.add_node("leave", leave)
+    graph.add_edge(START, "leave")
+    for number in range(beside):
+        graph.add_node(f"stay-{number}", stay)
+        graph.add_edge(START, f"stay-{number}")
+    return graph.compile()
+
+
+def build_graphs() -> dict[str, Any]:
+    return {"short": leaving("short"), "long": leaving(_LONG), "beside": leaving("beside", beside=2)}
+
+
+def around(inside: Any) -> Any:
+    """A graph with a node that is or calls another graph, and one to which that goes."""
+
+    async def after(state: State) -> State:
+        return {"words": [f"after {len(state.get('words', []))}"]}
+
+    graph = StateGraph(State)
+    graph.add_node("inside", inside, destinations=("after",))
+    graph.add_node("after", after)
+    graph.add_edge(START, "inside")
+    return graph.compile(checkpointer=InMemorySaver())
+
+
+def as_it_is(graph: Any) -> Any:
+    return graph
+
+
+def called(graph: Any) -> Any:
+    async def call(state: State, config: RunnableConfig) -> Any:
+        return await graph.ainvoke(state, config)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    """A sidecar with a SQLite store."""
+    folder = tmp_path_factory.mktemp("handoffs")
+    with sqlite_sidecar("handoffs", control_plane=control_plane, folder=folder) as running:
+        yield running
+    collect_event_loops()
+
+
+@asynccontextmanager
+async def hosted(sidecar: Sidecar, name: str, unit: Unit) -> AsyncIterator[DurableGraph]:
+    graphs = build_graphs()
+    with DaprSaver("execution-state", address=sidecar.address) as saver:
+        worker = GraphWorker(graphs=graphs, saver=saver, unit=unit, address=sidecar.address, events=None)
+        client = DurableGraph(graphs[name], name=name, saver=saver, address=sidecar.address, events=None)
+        async with worker, client as durable:
+            yield durable
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("name", list(build_graphs()))
+@pytest.mark.parametrize("how", [as_it_is, called])
+async def test_it_goes_where_a_subgraph_would(
+    sidecar: Sidecar, how: Callable[[Any], Any], name: str, unit: Unit
+) -> None:
+    native = await around(how(build_graphs()[name])).ainvoke({"words": ["in"]}, on_thread("native"))
+    async with hosted(sidecar, name, unit) as durable:
+        output = await around(how(durable)).ainvoke({"words": ["in"]}, on_thread(f"{how.__name__} {name} {unit}"))
+
+    assert output == native
+    assert output["words"][-1] == "after 2"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+async def test_by_itself_it_fails_and_tells_nothing_of_the_state(sidecar: Sidecar, unit: Unit) -> None:
+    async with hosted(sidecar, "beside", unit) as durable:
+        with pytest.raises(GraphFailedError, match="there is no graph around") as failed:
+            await durable.ainvoke({"words": ["in"]}, on_thread(f"alone {unit}"))
+
+    assert failed.value.error_type == "ParentCommand"
