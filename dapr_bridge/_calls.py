@@ -183,7 +183,7 @@ class Calls:
     async def _keep(self, value: Any, call: Call, what: str) -> Payload:
         """Make a value fit for history, in which a run id given twice shows only the name of a large one."""
         name = f"{call.run_id}/{what}"
-        kept = await self._values.keep(value, name, what=f"the {what}")
+        kept = await self._values.keep_given(value, name, what=f"the {what}")
         is_one_run = call.is_named and call.nest is None and "reference" in kept
         if is_one_run and not await self._values.is_kept(value, name):
             raise taken_run_id(call.run_id, what)

@@ -277,6 +277,7 @@ class GraphRuns:
             request, run_id, head, latest, stood_at=attempt.stood_at, may_stop=value is None
         )
         if not earlier.has_stopped:
+            head = await self._redelivery.with_input(head, request)
             start = _Start(value=value, config=latest, head=head, is_new=False, earlier=earlier)
             return await self._drive(attempt, start)
         stepper = await self._stepper(attempt, attempt.stream.listener(latest))
@@ -390,7 +391,7 @@ class GraphRuns:
 
     async def _order(self, task: PlannedTask, run_id: str) -> TaskOrder:
         name, given = f"{run_id}/answers/{task.id}", dict(task.answers)
-        answers = await self.values.keep(given, name, what="an answer") if given else None
+        answers = await self.values.keep_given(given, name, what="an answer") if given else None
         return TaskOrder(id=task.id, node=task.node, answers=answers, is_resumed=task.is_resumed)
 
 

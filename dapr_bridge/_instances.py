@@ -12,6 +12,7 @@ import grpc
 
 from dapr_bridge import _names
 from dapr_bridge._at_once import each_of
+from dapr_bridge._payloads import LOST
 from dapr_bridge._wire import RunRequest
 from dapr_bridge._workflows import ENDED, Workflows
 from dapr_bridge.errors import BridgeError
@@ -147,7 +148,7 @@ def _references(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         record = cast("Mapping[str, Any]", value)
         name = record.get("reference")
-        if isinstance(name, str) and len(record) == 1:
+        if isinstance(name, str) and record.keys() <= {"reference", LOST}:
             yield name
         yield from _references_in(record.values())
     elif isinstance(value, list):

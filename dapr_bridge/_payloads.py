@@ -9,6 +9,7 @@ from typing import Any
 import ormsgpack
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from dapr_bridge._as_given import losses_of
 from dapr_bridge.errors import PayloadTooLargeError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver.records import Codec
@@ -19,7 +20,13 @@ INLINE_BYTES = 8 * 1024
 _ANY_KEYS = ormsgpack.OPT_NON_STR_KEYS
 
 Payload = dict[str, Any]
-"""A value on the wire: `{"json": ...}`, `{"type": ..., "data": base64}`, or `{"reference": name}`."""
+"""A value on the wire: `{"json": ...}`, `{"type": ..., "data": base64}`, or `{"reference": name}`.
+
+What a caller has given may have `LOST` beside.
+"""
+
+LOST = "lost"
+"""What the serializer loses of a value that a caller has given (see `_as_given`), a payload too."""
 
 NO_INPUT: Payload = {"json": None}
 """LangGraph's input for a run that goes on."""
@@ -35,12 +42,20 @@ def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payloa
     if isinstance(value, Reference):
         return dict(value.to_json())
     payload, size = encode_payload(value, serde, what=what)
+    lost = lost_in(payload, value)
+    if lost:
+        payload, size = {**payload, LOST: {"json": lost}}, size + len(json.dumps(lost))
     if size > INLINE_BYTES:
         raise PayloadTooLargeError(
             f"{what} has {size} bytes and history carries at most {INLINE_BYTES}: "
             "save it with DaprSaver.aput_value in an activity and pass the Reference"
         )
     return payload
+
+
+def lost_in(payload: Payload, value: Any) -> dict[str, Any]:
+    """Return what is lost of a value that a payload stands for; nothing of what is JSON."""
+    return {} if "json" in payload else losses_of(value)
 
 
 def fits_inline(value: Any, serde: SerializerProtocol, *, what: str, most: int = INLINE_BYTES) -> Payload | None:
@@ -96,11 +111,13 @@ def is_plain(value: Any) -> bool:
 def in_one_order(payload: Payload) -> Payload:
     """Return what is the same for equal sets, by which inputs are told apart; a payload without a set is itself.
 
-    In which order a set of strings is walked, and so encoded, is another in each process.
+    In which order a set of strings is walked, and so encoded, is another in each process. What is lost tells none
+    apart, for earlier releases have not noted it.
     """
-    data = base64.b64decode(payload.get("data", ""))
+    kept = {key: each for key, each in payload.items() if key != LOST} if LOST in payload else payload
+    data = base64.b64decode(kept.get("data", ""))
     in_order = _with_sorted_sets(data) if b"builtins" in data else None
-    return payload if in_order is None else {**payload, "data": base64.b64encode(in_order).decode()}
+    return kept if in_order is None else {**kept, "data": base64.b64encode(in_order).decode()}
 
 
 def _with_sorted_sets(data: bytes) -> bytes | None:

@@ -10,14 +10,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, CheckpointTuple
+from langgraph.constants import START
 from langgraph.errors import GraphInterrupt
 from langgraph.pregel import Pregel
+from langgraph.types import Command
 
 from dapr_bridge._langgraph import call_anew, going_on, outer_of, path_of
+from dapr_bridge._payloads import LOST
+from dapr_bridge._run_values import RunValues
 from dapr_bridge._stops import Looks, alook, has_stopped, look, stands_at_breakpoint
 from dapr_bridge._wire import RunRequest
 from dapr_bridge.saver import DaprSaver
@@ -80,6 +84,20 @@ class Redelivery:
         made = await self.saver.amade_before(head, config)
         is_stop = may_stop and await self._has_stopped(request, run_id, head, stood_at)
         return Earlier(made=made, has_stopped=is_stop)
+
+    async def with_input(self, head: CheckpointTuple | None, request: RunRequest) -> CheckpointTuple | None:
+        """Return where a thread stands, with the call's input as it was given where that is not applied yet.
+
+        LangGraph's serializer has lost something of it (see `_as_given`).
+        """
+        is_whole = LOST not in request.input or bool(request.stage or request.answers)
+        if is_whole or head is None or START not in head.checkpoint["channel_values"]:
+            return head
+        given = await RunValues(saver=self.saver).given(request.input, what="the input")
+        if isinstance(given, Command):
+            return head
+        values = {**head.checkpoint["channel_values"], START: given}
+        return head._replace(checkpoint=cast("Checkpoint", {**head.checkpoint, "channel_values": values}))
 
     def subgraphs(self, earlier: Earlier) -> SubgraphReads:
         """Return what reads the checkpoints of subgraphs in this delivery."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dapr_bridge._payloads import INLINE_BYTES, Payload, decode_kept, fits_inline
+from dapr_bridge._as_given import made_good
+from dapr_bridge._payloads import INLINE_BYTES, LOST, Payload, decode_kept, fits_inline, lost_in
 from dapr_bridge._presenting import differ
 from dapr_bridge.errors import CallRefusedError, ValueNotFoundError
 from dapr_bridge.reference import Reference
@@ -40,12 +41,20 @@ class RunValues:
     async def value(self, payload: Payload, *, what: str) -> Any:
         """Rebuild a value that has travelled."""
         value = decode_kept(payload, self.saver.serde, what=what)
-        return await self.saver.aget_value(value) if isinstance(value, Reference) else value
+        if isinstance(value, Reference):
+            value = await self.saver.aget_value(value)
+        return made_good(value, await self.value(payload[LOST], what=what)) if LOST in payload else value
 
     async def keep(self, value: Any, name: str, *, what: str, most: int = INLINE_BYTES) -> Payload:
         """Make a value fit for history: itself, or a reference to where it is saved under a name."""
         inline = fits_inline(value, self.saver.serde, what=what, most=most)
         return inline if inline is not None else dict((await self.saver.aput_value(name, value)).to_json())
+
+    async def keep_given(self, value: Any, name: str, *, what: str) -> Payload:
+        """Make what a caller has given fit for history, as `keep` does, and what the serializer loses of it."""
+        kept = await self.keep(value, name, what=what)
+        lost = lost_in(kept, value)
+        return {**kept, LOST: await self.keep(lost, f"{name}/lost", what=what)} if lost else kept
 
     async def is_kept(self, value: Any, name: str) -> bool:
         """Whether what is saved under a name is this value, and not one that somebody else has saved before."""

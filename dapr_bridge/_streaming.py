@@ -17,11 +17,10 @@ from dapr_bridge._event_keys import NAMING_MODES, EventKeys, Namespace, Streamed
 from dapr_bridge._events import EventBus, EventPublisher, EventSink, StreamRequest
 from dapr_bridge._langgraph import error_handlers, told
 from dapr_bridge._names import BRIDGE_METADATA
-from dapr_bridge._payloads import decode_kept
 from dapr_bridge._pending import PendingTasks
 from dapr_bridge._run_ends import NOT_OF_THE_GRAPH
+from dapr_bridge._run_values import RunValues
 from dapr_bridge._wire import Failure, RunRequest
-from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
 
 _LANGGRAPH_OPTIONS = ("output_keys", "interrupt_before", "interrupt_after")
@@ -95,11 +94,8 @@ class RunStream:
         given = {name: options[name] for name in _LANGGRAPH_OPTIONS if options.get(name) is not None}
         if self._request.context is None:
             return given
-        context = decode_kept(self._request.context, self._saver.serde, what="the context")
-        return {
-            **given,
-            "context": await self._saver.aget_value(context) if isinstance(context, Reference) else context,
-        }
+        context = await RunValues(saver=self._saver).value(self._request.context, what="the context")
+        return {**given, "context": context}
 
     def listener(self, config: RunnableConfig) -> Listener | None:
         """Return what publishes the run's events, or None when nobody wants to see them."""

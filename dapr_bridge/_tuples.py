@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from langgraph.types import Command, Send
 
 Path = tuple[int, ...]
 """Where a value stands in another: its place in each of the containers around it."""
 
 
 def find_tuples(value: object, here: Path = ()) -> Iterator[Path]:
-    """Find the tuples inside of dictionaries, lists and tuples."""
+    """Find the tuples inside of dictionaries, lists, tuples, Commands and Sends."""
     # Exact types: what is derived from these has a form of its own on the wire.
     if type(value) is tuple:
         yield here
@@ -25,12 +28,35 @@ def with_tuples(value: Any, paths: Collection[Path], here: Path = ()) -> Any:
     items = [with_tuples(item, paths, (*here, place)) for place, item in enumerate(_items(value))]
     if here in paths:
         return tuple(items)
-    if type(value) is dict:
-        return dict(zip(value, items, strict=True))
-    return items if type(value) is list else value
+    return _holding(value, items)
 
 
 def _items(value: Any) -> Collection[Any]:
     if type(value) is dict:
         return value.values()
+    if type(value) is Command:
+        return (value.update, value.resume, *_goals(value))
+    if type(value) is Send:
+        return (value.arg,)
     return value if type(value) in (list, tuple) else ()
+
+
+def _holding(value: Any, items: list[Any]) -> Any:
+    """Return a container like the one in which `_items` has found something, with other items."""
+    if type(value) is dict:
+        return dict(zip(value, items, strict=True))
+    if type(value) is Command:
+        update, resume, *goals = items
+        return replace(value, update=update, resume=resume, goto=goals if _has_many(value) else goals[0])
+    if type(value) is Send:
+        return Send(value.node, items[0], timeout=value.timeout)
+    return items if type(value) is list else value
+
+
+def _goals(command: Command[Any]) -> Sequence[Any]:
+    # LangGraph takes a tuple of them for a list.
+    return cast("Sequence[Any]", command.goto) if _has_many(command) else (command.goto,)
+
+
+def _has_many(command: Command[Any]) -> bool:
+    return isinstance(command.goto, list | tuple)

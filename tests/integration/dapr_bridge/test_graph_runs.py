@@ -62,6 +62,41 @@ async def test_an_update_that_was_saved_before_a_kill_is_applied_once(
     assert (ended.status, ended.output) == ("finished", {"json": {"words": ["in", "extra", "yes"]}})
 
 
+def add_pair(old: list[str], new: tuple[str, ...] | list[str]) -> list[str]:
+    """Take a tuple for one word, and a list for some."""
+    return [*old, "-".join(new)] if isinstance(new, tuple) else [*old, *new]
+
+
+class Paired(TypedDict):
+    """Words whose reducer tells tuples from lists, as that of messages does."""
+
+    words: Annotated[list[str], add_pair]
+
+
+async def end(state: Paired) -> Paired:
+    return {"words": ["end"]}
+
+
+def takes_pairs() -> Graph:
+    return StateGraph(Paired).add_node("end", end).add_edge(START, "end").compile()
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+async def test_an_input_that_was_saved_before_a_kill_is_applied_as_it_was_given(
+    unit: Unit, stores_sidecar: Sidecar
+) -> None:
+    with DaprSaver(SQLITE, address=stores_sidecar.address) as saver:
+        rig = Rig(saver, unit, built=takes_pairs(), thread_id="as-given")
+        given = {"words": ("a", "b")}
+
+        await rig.cut_off("run", "call", given, up_to=0)
+        (saved,) = [state async for state in rig.graph.aget_state_history(rig.config("run"))]
+        await rig.deliver("run", given, call_id="call")
+
+        assert saved.next == (START,)
+        assert (await rig.graph.aget_state(rig.config("run"))).values == {"words": ["a-b", "end"]}
+
+
 class Counting(State, total=False):
     """Words, and how many supersteps are left."""
 

@@ -110,6 +110,10 @@ def caller_updates() -> AnyGraph:
     return graph.compile(interrupt_before=["b"])
 
 
+def caller_updates_a_channel_twice() -> AnyGraph:
+    return caller_updates()
+
+
 def caller_sends() -> AnyGraph:
     return caller_goes_to_a_node()
 
@@ -150,5 +154,9 @@ SHAPES = (
     Shape(build=caller_updates, script=[_IN, Ask(Command(update={"words": ["by hand"], "count": 3}))]),
     Shape(build=caller_goes_on_beside_a_question, script=[_IN, Ask(Command(goto="b")), Answer(["yes"])]),
     Shape(build=caller_goes_everywhere_beside_a_question, script=[_IN, Ask(_BESIDE), Ask(None), Answer(["yes"])]),
+    Shape(
+        build=caller_updates_a_channel_twice,
+        script=[_IN, Ask(Command(update=[("words", ["one"]), ("words", ["two"])]))],
+    ),
     Shape(build=caller_sends, script=[_IN, Ask(Command(goto=[Send("b", {"words": []}), Send("c", {})]))]),
 )

@@ -15,6 +15,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 from langgraph.managed import IsLastStep, RemainingSteps
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 from pydantic import BaseModel
 
 from tests.parity.shape import AnyGraph, Ask, Shape
@@ -209,6 +210,7 @@ class Model(BaseModel):
 
     number: int = 0
     words: Annotated[list[str], operator.add] = []
+    note: str | None = None
 
 
 def pydantic_state() -> AnyGraph:
@@ -304,7 +306,12 @@ SHAPES = (
     Shape(build=reducers, script=[Ask({"added": 10, "last": "none"}), Ask({"most": 99})]),
     Shape(
         build=messages,
-        script=[Ask({"messages": [HumanMessage("hello", id="h1")]}), Ask({"messages": [("user", "and again")]})],
+        script=[
+            Ask({"messages": [HumanMessage("hello", id="h1")]}),
+            Ask({"messages": [("user", "and again")]}),
+            # One message; a list of the same would be two.
+            Ask({"messages": ("user", "once more")}),
+        ],
     ),
     Shape(
         build=messages_replaced_and_removed,
@@ -341,7 +348,13 @@ SHAPES = (
     Shape(build=schemas_for_input_output_and_in_between, script=[Ask({"question": "why?"})]),
     Shape(
         build=pydantic_state,
-        script=[Ask({"number": 4}), Ask(Model(number=5)), Ask({"number": "no number"})],
+        script=[
+            Ask({"number": 4, "note": "kept"}),
+            Ask(Model(number=5)),
+            Ask(Command(update=Model(number=6), goto="double")),
+            Ask(Model(note=None)),
+            Ask({"number": "no number"}),
+        ],
         types=[Model],
     ),
     # What a stream tells is built by its client, which knows of the graph's own types only when they are allowed.

@@ -90,7 +90,9 @@ def request(thread: str, *, run_id: str | None = None, **options: Any) -> RunReq
 
 
 def test_a_history_tells_of_the_runs_of_its_activities_and_children() -> None:
-    order = TaskOrder(id="task-1", node="n", answers={"reference": "w/answers"})
+    order = TaskOrder(
+        id="task-1", node="n", answers={"reference": "w/answers", "lost": {"reference": "w/answers/lost"}}
+    )
     planned = RunOutcome(status="planned", run_id="w:noon:4", tasks=[order])
     task = TaskRequest(run=request("t", run_id="w:noon:4"), checkpoint_id="c", last_step=9, task=order)
     history = [
@@ -108,7 +110,7 @@ def test_a_history_tells_of_the_runs_of_its_activities_and_children() -> None:
     assert told.threads == {"t", "child"}
     assert told.runs == {"w:noon:4", "named"}
     assert told.leases == {"w:noon:4", "named", "w:noon:4/task-1"}
-    assert told.references == {"w/answers"}
+    assert told.references == {"w/answers", "w/answers/lost"}
     assert {"named/input", "w:noon:4/context"} <= told.own_values
     assert told.events == 7
 
