@@ -109,8 +109,10 @@ class DaprStore(BaseStore, Closing):
 
     def _save(self, op: PutOp) -> Steps[None]:
         what = f"item {op.key!r} of {op.namespace!r}"
-        # A value that cannot be read back would fail every search that comes across it.
-        self._codec.load(self._codec.dump(op.value, what=what), what=what)
+        # As LangGraph's own store has it. What is no dictionary, or cannot be read back, would fail every search that
+        # comes across it.
+        value = dict(op.value or {})
+        self._codec.load(self._codec.dump(value, what=what), what=what)
         for depth in range(len(op.namespace)):
             yield from self._add_child(op.namespace[:depth], op.namespace[depth])
         item, node = item_key(op.namespace, op.key), node_key(op.namespace)
@@ -119,7 +121,7 @@ class DaprStore(BaseStore, Closing):
         def decide(found: Mapping[str, Document]) -> list[Write]:
             old = self._node(found.get(node))
             created = self._codec.load_plain(found[item].data)["created_at"] if item in found else now
-            data = self._codec.dump({"value": op.value, "created_at": created, "updated_at": now}, what=what)
+            data = self._codec.dump({"value": value, "created_at": created, "updated_at": now}, what=what)
             listed = self._node_write(node, old.children, {**(old.items or {}), op.key: now}, found)
             # The item is guarded too: the later of two puts in a race is the one that stays.
             return [listed, Write(item, data, _guard(found, item))]
@@ -167,7 +169,7 @@ class DaprStore(BaseStore, Closing):
         conditions = op.match_conditions or ()
         filled = [namespace for namespace, node in (yield from self._walk(())) if node.items]
         wanted = [namespace for namespace in filled if all(_fits(condition, namespace) for condition in conditions)]
-        cut = sorted({namespace[: op.max_depth] if op.max_depth else namespace for namespace in wanted})
+        cut = sorted({namespace[: op.max_depth] for namespace in wanted})
         return cut[op.offset : op.offset + op.limit]
 
     def _add_child(self, parent: Namespace, label: str) -> Steps[None]:

@@ -142,6 +142,7 @@ def test_namespaces_are_listed_as_the_memory_store_lists_them(store: DaprStore) 
 
     assert store.list_namespaces(prefix=("customers",)) == memory.list_namespaces(prefix=("customers",))
     assert store.list_namespaces(prefix=("customers",), max_depth=1) == [("customers",)]
+    assert store.list_namespaces(max_depth=0) == memory.list_namespaces(max_depth=0)
     assert store.list_namespaces(suffix=("tickets",)) == memory.list_namespaces(suffix=("tickets",))
 
 
@@ -224,6 +225,21 @@ def test_a_put_refuses_a_type_that_could_not_be_read_back_and_the_rest_is_found(
 
     assert contents(store, "types") == {"plain": {"n": 1}}
     assert store.get(("types", "b"), "note") is None
+
+
+@pytest.mark.parametrize("value", ["text", 5, [1], [("number", 3)]], ids=str)
+def test_a_put_takes_what_the_memory_store_takes_and_the_rest_is_found(store: DaprStore, value: Any) -> None:
+    found: list[object] = []
+    for each in (InMemoryStore(), store):
+        each.put(("odd",), "good", {"number": 1})
+        try:
+            each.put(("odd",), "odd", value)
+        except (TypeError, ValueError) as error:
+            found += [type(error)]
+        found += [{item.key: item.value for item in each.search(("odd",), filter={"number": {"$gte": 1}})}]
+        each.delete(("odd",), "odd")
+
+    assert found[: len(found) // 2] == found[len(found) // 2 :]
 
 
 def test_an_allowed_type_is_kept_and_a_store_that_does_not_know_it_can_replace_it(store: DaprStore) -> None:
