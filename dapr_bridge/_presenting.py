@@ -45,7 +45,9 @@ class Presenter:
     def output(self, output: Any, interrupts: Sequence[Interrupt]) -> Any:
         """Shape what `ainvoke` returns."""
         if self.version == "v2":
-            return GraphOutput(value=_built(output, self.to_output), interrupts=tuple(interrupts))
+            # LangGraph tells questions in a dictionary, which is empty without them.
+            value: Any = {} if output is None and interrupts else output
+            return GraphOutput(value=_built(value, self.to_output), interrupts=tuple(interrupts))
         if not interrupts:
             return output
         return {**output, _INTERRUPT: list(interrupts)} if isinstance(output, dict) else {_INTERRUPT: list(interrupts)}

@@ -138,6 +138,19 @@ async def test_output_keys_context_and_versions_travel(rig: ClientRig) -> None:
     assert only == {"words": one} == {"words": ["in", "one", "two", "three"]}
 
 
+async def test_questions_in_place_of_an_output_are_told_alike(rig: ClientRig) -> None:
+    async def ask(graph: Graph) -> list[Any]:
+        given: dict[str, Any] = {"output_keys": "words", "version": "v2"}
+        asked = await graph.ainvoke({"words": []}, on_thread("in-place"), **given)
+        ended = await graph.ainvoke(
+            Command(resume={each.id: "yes" for each in asked.interrupts}), on_thread("in-place")
+        )
+        return [asked.value, sorted(each.value for each in asked.interrupts), ended]
+
+    async with rig.client("asking") as durable:
+        assert await ask(durable) == await ask(plain(rig, "asking"))
+
+
 async def test_a_config_given_once_counts_for_each_call(rig: ClientRig) -> None:
     async with rig.client("chain") as durable:
         bound = durable.with_config(on_thread("bound"), tags=["mine"]).with_config(metadata={"who": "me"})
