@@ -28,10 +28,10 @@ from langgraph.store.base import (
 
 from dapr_bridge._contexts import Closing
 from dapr_bridge._filters import meets
-from dapr_bridge._langgraph import KeepingSerializer
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.keys import item_key, node_key
 from dapr_bridge.saver.records import Codec
+from dapr_bridge.saver.serializer import OwnTypesSerializer
 from dapr_bridge.saver.sidecar import Patience
 from dapr_bridge.saver.store import ABSENT, Document, StateStore, Write
 
@@ -69,7 +69,7 @@ class DaprStore(BaseStore, Closing):
         patience: Patience | None = None,
     ) -> None:
         self._store = StateStore(store, address=address, patience=patience or Patience())
-        self._codec = Codec(KeepingSerializer(allowed_msgpack_modules=tuple(allowed_types) or None), owner="DaprStore")
+        self._codec = Codec(OwnTypesSerializer(allowed_types), owner="DaprStore")
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Carry out operations: reads see what was before the batch, and of several puts of an item the last counts."""

@@ -22,7 +22,6 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import INTERRUPT
 
 from dapr_bridge._contexts import Closing
-from dapr_bridge._langgraph import KeepingSerializer
 from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge.errors import ValueNotFoundError
 from dapr_bridge.reference import Reference
@@ -32,6 +31,7 @@ from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.saver.listing import Search
 from dapr_bridge.saver.records import INPUT_TASK, Codec
+from dapr_bridge.saver.serializer import OwnTypesSerializer
 from dapr_bridge.saver.sidecar import Patience
 from dapr_bridge.saver.standing import Standing, read_standing
 from dapr_bridge.saver.store import StateStore
@@ -54,7 +54,8 @@ class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
         address: the sidecar's gRPC address, `host:port`; Dapr's own settings when not given.
         serde: LangGraph's serializer; by default one that builds no types but LangGraph's, LangChain's and Python's
             own, and those in `allowed_types`.
-        allowed_types: classes that may occur in the state beside those.
+        allowed_types: classes that may occur in the state beside those; an object of theirs that `cls(**fields)` would
+            not make equal is refused.
         patience: how long to wait for a sidecar that is away.
         cache_bytes: size of the cache of documents that never change.
     """
@@ -69,7 +70,7 @@ class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
         patience: Patience | None = None,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        super().__init__(serde=serde or KeepingSerializer(allowed_msgpack_modules=tuple(allowed_types) or None))
+        super().__init__(serde=serde or OwnTypesSerializer(allowed_types))
         self.store = StateStore(store, address=address, patience=patience or Patience())
         self._memory = Memory(cache_bytes)
 

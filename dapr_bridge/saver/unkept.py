@@ -9,6 +9,7 @@ from langchain_core.messages import ToolMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from dapr_bridge.errors import ValueNotKeptError
+from dapr_bridge.saver.serializer import ChangedError
 
 UNSERIALIZABLE = (TypeError, ValueError, OverflowError, AttributeError, RecursionError)
 """What LangGraph's serializer raises for a value that it cannot keep."""
@@ -20,9 +21,14 @@ _DEEPEST = 20
 def not_kept(value: object, error: Exception, serde: SerializerProtocol, *, what: str, owner: str) -> ValueNotKeptError:
     """Return the error of a value that the serializer does not take; `owner` is the class that may be told of more."""
     path, part = _at_fault(value, serde)
-    where = f"{what}, at {path}," if path else what
+    where, kind = f"{what}, at {path}," if path else what, type(part).__name__
+    if isinstance(error, ChangedError):
+        return ValueNotKeptError(
+            f"{where} holds a {kind} that LangGraph's serializer would change: {error}. It saves fields, as "
+            f"`model_dump()` has those of a model, and calls {kind}(**fields): change the class, or give plain data"
+        )
     return ValueNotKeptError(
-        f"{where} holds a {type(part).__name__} that LangGraph's serializer cannot keep: {error}; give plain data, "
+        f"{where} holds a {kind} that LangGraph's serializer cannot keep: {error}; give plain data, "
         f"or a dataclass or pydantic model that is passed to {owner}(allowed_types=[...])"
     )
 
