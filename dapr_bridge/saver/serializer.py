@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from dapr_bridge._langgraph import KeepingSerializer
 
 _MISSING = object()
+_SETS = b"builtins"
 
 
 class ChangedError(ValueError):
@@ -38,10 +39,10 @@ class OwnTypesSerializer(KeepingSerializer):
         """Serialize a value.
 
         Raises:
-            ChangedError: something of one's own in it would come back as another.
+            ChangedError: a set, or something of one's own, would come back as another.
         """
         kind, data = super().dumps_typed(obj)
-        if any(name in data for name in self._names):
+        if any(name in data for name in (*self._names, _SETS)):
             for change in _changes(obj, self.loads_typed((kind, data)), self._own):
                 raise ChangedError(change)
         return kind, data
@@ -58,6 +59,9 @@ def _changes(value: object, again: object, own: tuple[type, ...]) -> Iterator[st
         yield from _changes_by_name(cast("dict[object, object]", value), again, own)
     elif isinstance(value, list | tuple):
         yield from _changes_in_order(cast("Sequence[object]", value), again, own)
+    elif isinstance(value, set | frozenset):
+        # With tuples in it, which come back as lists.
+        yield from _as_another_type(cast("object", value), again)
     elif isinstance(value, Command | Send):
         for each, found in zip(_parts(value), _parts(again), strict=False):
             yield from _changes(each, found, own)

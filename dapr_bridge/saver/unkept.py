@@ -24,8 +24,9 @@ def not_kept(value: object, error: Exception, serde: SerializerProtocol, *, what
     where, kind = f"{what}, at {path}," if path else what, type(part).__name__
     if isinstance(error, ChangedError):
         return ValueNotKeptError(
-            f"{where} holds a {kind} that LangGraph's serializer would change: {error}. It saves fields, as "
-            f"`model_dump()` has those of a model, and calls {kind}(**fields): change the class, or give plain data"
+            f"{where} holds a {kind} that LangGraph's serializer would change: {error}. It calls a class with the "
+            "fields of an object, as `model_dump()` has those of a model, and makes lists of tuples, which a set does "
+            "not take: change the class, or give plain data"
         )
     return ValueNotKeptError(
         f"{where} holds a {kind} that LangGraph's serializer cannot keep: {error}; give plain data, "

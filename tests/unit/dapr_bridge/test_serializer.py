@@ -117,6 +117,7 @@ CODEC = Codec(
         {"Note": 1, "by": {(1, 2): Longer(more=2)}},
         Command(resume={"a" * 32: Item(1)}, update=[("x", Note())], goto=[Send("a", Longer()), "b"]),
         [HumanMessage("Note", id="1"), {Colour.RED}, ValueError("Item")],
+        {"a": {1, "x", frozenset({2})}, "b": frozenset(), "c": "builtins"},
     ],
     ids=str,
 )
@@ -132,6 +133,8 @@ def test_what_comes_back_equal_is_taken(value: Any) -> None:
         (Holder(note=Longer(more=1)), "holds a Holder that .*: its 'note' would come back"),
         (Holder(said=[AIMessage("hi")]), "holds a Holder that .*: its 'said' would come back"),
         (Renamed(n=1, note=Note(text="x")), "holds a Renamed that .*: its 'note' would come back"),
+        ({"a": {(1, 2)}}, r"at \['a'\], holds a set that .*: it would come back as a list"),
+        ([frozenset({(1, 2)})], r"at \[0\], holds a frozenset that .*: it would come back as a list"),
         ({"a": Numbers([1])}, r"at \['a'\], holds a Numbers that .*: it would come back as a list"),
         ((Computed(1),), r"at \[0\], holds a Computed that .*: it would come back as a dict"),
         (Item(1, rest=[Computed(1)]), "holds a Item that .*: its 'rest' would"),
