@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from langchain_core.messages import ToolMessage
 from langgraph.types import Command, Send
 from pydantic import BaseModel
 
@@ -55,6 +56,7 @@ def _changes(value: object, again: object, own: tuple[type, ...]) -> Iterator[st
     elif isinstance(value, BaseModel):
         # Of LangChain's classes a message's is the part that a field of a wider type loses.
         yield from _as_another_type(value, again)
+        yield from _changes_in_parts(value, again, own)
     elif isinstance(value, dict):
         yield from _changes_by_name(cast("dict[object, object]", value), again, own)
     elif isinstance(value, list | tuple):
@@ -63,10 +65,14 @@ def _changes(value: object, again: object, own: tuple[type, ...]) -> Iterator[st
         # With tuples in it, which come back as lists.
         yield from _as_another_type(cast("object", value), again)
     elif isinstance(value, Command | Send):
-        for each, found in zip(_parts(value), _parts(again), strict=False):
-            yield from _changes(each, found, own)
+        yield from _changes_in_parts(value, again, own)
     elif isinstance(value, str | bytes | int | float | None) and value == value and value != again:
         yield f"a {type(value).__name__} would come back as another"
+
+
+def _changes_in_parts(value: object, again: object, own: tuple[type, ...]) -> Iterator[str]:
+    for each, found in zip(_parts(value), _parts(again), strict=False):
+        yield from _changes(each, found, own)
 
 
 def _parts(value: object) -> tuple[object, ...]:
@@ -75,6 +81,8 @@ def _parts(value: object) -> tuple[object, ...]:
             return update, resume, goto
         case Send(arg=arg):
             return (arg,)
+        case ToolMessage(artifact=artifact):
+            return (artifact,)
         case _:
             return ()
 
