@@ -201,6 +201,14 @@ def listening(config: RunnableConfig, stream: StreamProtocol, *, store: BaseStor
     return {**config, "configurable": {**config.get("configurable", {}), **heard}}
 
 
+def heard_alone(config: RunnableConfig) -> None:
+    """Leave the loop that reads its checkpoint with this config the only one that is listened to.
+
+    Else the loops in it would be too, and a subgraph whose events nobody asks for would hand on what its nodes write.
+    """
+    config.get("configurable", {}).pop(_STREAM_KEY, None)
+
+
 def resuming(config: RunnableConfig, *, is_resumed: bool) -> RunnableConfig:
     """Return a config that says whether subgraphs with a memory of their own go on, or are called anew."""
     return {**config, "configurable": {**config.get("configurable", {}), _RESUMING_KEY: is_resumed}}

@@ -17,6 +17,7 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 
+from dapr_bridge._langgraph import heard_alone
 from dapr_bridge.errors import StateStoreError, SubgraphNotSavedError
 
 Writes = Sequence[tuple[str, Any]]
@@ -111,6 +112,8 @@ class SaverView(BaseCheckpointSaver[Any]):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return a checkpoint."""
+        if _is_root(config):
+            heard_alone(config)
         if self._in_hand and _is_latest_of_root(config):
             return self._in_hand.pop()
         if _is_root(config):

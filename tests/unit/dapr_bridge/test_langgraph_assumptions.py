@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph._internal import _config, _constants
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.config import get_stream_writer
 from langgraph.errors import GraphDrained, GraphRecursionError
 from langgraph.graph import START, StateGraph
 from langgraph.managed import RemainingSteps
@@ -410,3 +411,27 @@ async def test_the_channels_that_call_a_node_are_told_by_their_names() -> None:
         "join:a+b:c",
     ], "LangGraph has other channels that may call a node"
     assert _langgraph.TASKS == _constants.TASKS, "LangGraph names the channel of its Sends otherwise"
+
+
+@pytest.mark.parametrize("subgraphs", [False, True])
+async def test_who_listens_to_the_root_alone_hears_of_a_subgraph_what_is_asked_for(subgraphs: bool) -> None:
+    def write(_: State) -> None:
+        get_stream_writer()("from within")
+
+    inner = StateGraph(State).add_node("write", write).add_edge(START, "write").compile()
+    graph = StateGraph(State).add_node("inner", inner).add_edge(START, "inner").compile()
+    options: dict[str, Any] = {"stream_mode": "custom", "subgraphs": subgraphs}
+    native = [event async for event in graph.astream({"words": []}, **options)]
+    view = SaverView(InMemorySaver())
+
+    control = FanOut(lambda _: False)
+    heard = [
+        event
+        async for event in graph.copy({"checkpointer": view}).astream(
+            {"words": []}, listening(THREAD, control.stream), control=control, **options
+        )
+    ]
+
+    assert len(heard) == len(native) == int(subgraphs), (
+        "it is no longer the config that a loop reads its checkpoint with that its subgraphs get"
+    )
