@@ -37,8 +37,8 @@ from dapr_bridge._langgraph import (
 from dapr_bridge._pending import PendingTasks, answers_of, with_answers_by_id
 from dapr_bridge._saver_view import NestedReads, SaverView
 from dapr_bridge._supersteps import Plans, Superstep
-from dapr_bridge._task_events import Ear, GoingOn, OneTask, SavedTasks
-from dapr_bridge._task_views import CalledView, SavedView, SettledView, TaskView
+from dapr_bridge._task_events import DeafEar, Ear, GoingOn, OneTask, SavedTasks
+from dapr_bridge._task_views import SavedView, SettledView, TaskView, has_input
 from dapr_bridge._wire import Stage
 
 Graph = Pregel[Any, Any, Any, Any]
@@ -222,8 +222,13 @@ class Stepper:
 
     async def output_so_far(self, config: RunnableConfig) -> Any:
         """Return what LangGraph's output is while tasks wait: with the writes of those that are done."""
-        view = CalledView(self._saver, nested=self._subgraphs)
-        values = (await self._bare.copy({"checkpointer": view}).aget_state(config)).values
+        head = await self.view.aget_tuple(config)
+        if head and has_input(head):
+            # LangGraph's state does not show the tasks that a caller's `Command` has called.
+            ear = DeafEar() if self._ear else None
+            return (await self._with_saved(config, head, ear)).output.value
+        self.view.hand_out(head)
+        values = (await self._graph.aget_state(config)).values
         whole = self._graph.stream_channels_asis if self._ear else self._graph.output_channels
         wanted = self._arguments.get("output_keys") or whole
         if isinstance(wanted, str):
@@ -238,25 +243,31 @@ class Stepper:
     async def _how_far(self, ended: _Ended, decision: Decision, stands_at: Advance, config: RunnableConfig) -> Advance:
         if not ended.was_stopped:
             return replace(stands_at, output=ended.output.value, interrupts=ended.output.interrupts)
+        self._plans.note(decision.announced)
         if decision.tasks:
-            self._plans.note(decision.announced)
             return replace(stands_at, tasks=decision.tasks)
         waiting = await self.output_so_far(config)
-        if self._ear and not decision.waiting_for:
-            await self._ear.hear((), "updates", {INTERRUPT: ()})
-        if self._ear and decision.pending.finished:
-            await self._tell_saved(self._ear, decision, config)
-            await self._ear.hear((), "values", waiting)
+        if self._ear:
+            await self._tell_waiting(self._ear, decision, waiting, config)
         return replace(stands_at, output=waiting, interrupts=decision.waiting_for)
 
-    async def _tell_saved(self, ear: Ear, decision: Decision, config: RunnableConfig) -> None:
+    async def _tell_waiting(self, ear: Ear, decision: Decision, values: Any, config: RunnableConfig) -> None:
         """Tell what tasks of the superstep have saved: those of an earlier run have no activity here that tells it."""
         finished = decision.pending.finished
-        view = SavedView(self.view, open_tasks={task["id"] for task in decision.announced["tasks"]} - finished)
-        control = FanOut(lambda announced: announced_id(announced) != decision.checkpoint_id)
-        await self._run(
-            _without_breakpoints(self._bare, view), None, config, control, ear=SavedTasks(ear, finished=finished)
-        )
+        head = await self.view.aget_tuple(config) if finished else None
+        if head:
+            await self._with_saved(config, head, SavedTasks(ear, finished=finished))
+            await ear.hear((), "values", values)
+        if not decision.waiting_for:
+            await ear.hear((), "updates", {INTERRUPT: ()})
+
+    async def _with_saved(self, config: RunnableConfig, head: CheckpointTuple, ear: Ear | None) -> _Ended:
+        """Let LangGraph end a superstep with what its tasks have saved; nothing runs, and nothing is saved."""
+        superstep = self._plans.find(_id(head)) or await self._superstep(config, _id(head)) or Superstep()
+        view = SavedView(self.view, open_tasks={*superstep.ids} - PendingTasks.on(head).finished)
+        view.hand_out(view.shown(head))
+        control = FanOut(lambda announced: announced_id(announced) != _id(head))
+        return await self._run(_without_breakpoints(self._bare, view), None, config, control, ear=ear)
 
     async def _called(self, task: PlannedTask, config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
         """Return the task's config, saying whether a subgraph with a memory of its own goes on, or is called anew.

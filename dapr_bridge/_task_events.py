@@ -31,6 +31,16 @@ class Ear(Protocol):
         ...
 
 
+class DeafEar:
+    """Hears a run as one that is streamed, and tells nobody."""
+
+    modes: Sequence[StreamMode] = ("values",)
+    subgraphs = False
+
+    async def hear(self, namespace: tuple[str, ...], mode: str, payload: Any) -> None:
+        """Take in one event."""
+
+
 class GoingOn:
     """Hands on the events of a run that goes on, but for the state from which it does: that was told before.
 

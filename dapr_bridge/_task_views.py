@@ -9,7 +9,7 @@ from typing import Any, cast
 from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, CheckpointTuple
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, INTERRUPT, NO_WRITES, TASKS, called_by, idle_send
+from dapr_bridge._langgraph import CONTROL, ERROR_SOURCE, INTERRUPT, NO_WRITES, TASKS, idle_send
 from dapr_bridge._pending import handler_id
 from dapr_bridge._saver_view import NestedReads, SaverView, Writes, glimpse
 from dapr_bridge._supersteps import Superstep
@@ -108,6 +108,11 @@ def with_one_send(checkpoint: Checkpoint, task_id: str, superstep: Superstep, se
     return cast("Checkpoint", {**checkpoint, "channel_values": values})
 
 
+def has_input(found: CheckpointTuple) -> bool:
+    """Tell whether a caller has brought the superstep after a checkpoint something beside answers."""
+    return any(task_id == INPUT_TASK and channel not in CONTROL for task_id, channel, _ in found.pending_writes or [])
+
+
 class SavedView(SaverView):
     """Shows the open tasks of a superstep as done, so that LangGraph tells what the others have saved.
 
@@ -155,37 +160,3 @@ class SettledView(SaverView):
         return found._replace(
             pending_writes=[each for each in shown if each[0] not in settled or each[1] not in CONTROL]
         )
-
-
-class CalledView(SettledView):
-    """Shows what a caller's `Command` calls as called by the checkpoint itself, to whoever reads a state.
-
-    LangGraph's loop applies such a call before it plans the tasks of the superstep, and `aget_state` after it, which
-    so knows nothing of those tasks, nor of what they have saved.
-    """
-
-    def shown(self, found: CheckpointTuple) -> CheckpointTuple:
-        """Return a checkpoint whose channels call what its input's writes call."""
-        settled = super().shown(found)
-        writes = settled.pending_writes or []
-        calls = {channel: value for task_id, channel, value in writes if task_id == INPUT_TASK and _calls(channel)}
-        if not calls:
-            return settled
-        checkpoint = settled.checkpoint
-        if TASKS in calls:
-            # They take the place of those that wait.
-            calls[TASKS] = [value for task_id, channel, value in writes if (task_id, channel) == (INPUT_TASK, TASKS)]
-        version = self.get_next_version(max(checkpoint["channel_versions"].values(), default=None), None)
-        called = {
-            **checkpoint,
-            "channel_values": {**checkpoint["channel_values"], **calls},
-            "channel_versions": {**checkpoint["channel_versions"], **dict.fromkeys(calls, version)},
-        }
-        return settled._replace(
-            checkpoint=cast("Checkpoint", called),
-            pending_writes=[each for each in writes if each[0] != INPUT_TASK or not _calls(each[1])],
-        )
-
-
-def _calls(channel: str) -> bool:
-    return channel == TASKS or called_by(channel, None) is not None

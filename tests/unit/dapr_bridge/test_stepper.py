@@ -407,6 +407,34 @@ async def test_an_answer_that_is_delivered_again_is_not_taken_for_the_next_quest
     assert state.values == {"words": []}
 
 
+def choices() -> StateGraph[State]:
+    """`first`, which asks, and `second`, to which only a caller goes."""
+    graph = StateGraph(State).add_node("first", ask).add_node("second", Runs().node("second"))
+    return graph.add_edge(START, "first")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Command(goto="second"),
+        Command(goto="second", update={"words": ["by hand"]}),
+        Command(goto=[Send("second", {}), "second"]),
+    ],
+    ids=["goto", "and update", "and Send"],
+)
+async def test_the_output_of_a_run_that_waits_has_what_the_callers_command_has_called(command: Command[Any]) -> None:
+    native = choices().compile(checkpointer=InMemorySaver())
+    drive = Drive(choices().compile())
+    for graph in (native.ainvoke, drive.invoke):
+        await graph({"words": ["in"]}, THREAD)
+
+    wanted = [await native.ainvoke(command, THREAD), await native.ainvoke(Command(resume="a"), THREAD)]
+
+    seen = [await drive.invoke(command), await drive.invoke(Command(resume="a"))]
+    assert [each["words"] for each in seen] == [each["words"] for each in wanted]
+    assert "second" in seen[0]["words"]
+
+
 class ValuesHeard:
     """An ear that keeps the values of the state."""
 
@@ -435,6 +463,43 @@ async def test_the_values_at_which_a_run_goes_on_are_told_unless_they_were(was_t
     )
 
     assert ear.values == ([] if was_told else [{"words": ["in"]}])
+
+
+class AllHeard(ValuesHeard):
+    """An ear that keeps the modes of what comes after the plan."""
+
+    modes = ("checkpoints", "tasks", "updates", "values")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple[str, Any]] = []
+
+    async def hear(self, _: tuple[str, ...], mode: str, payload: Any) -> None:
+        if mode in ("updates", "values"):
+            self.heard.append((mode, payload))
+
+
+async def test_a_run_at_a_breakpoint_tells_its_values_before_it_tells_of_the_breakpoint() -> None:
+    inner = StateGraph(State).add_node("after", Runs().node("after")).add_edge(START, "after")
+    graph = StateGraph(State).add_node("beside", Runs().node("beside")).add_edge(START, "beside")
+    graph.add_node("inner", inner.compile(interrupt_before=["after"])).add_edge(START, "inner")
+    native = graph.compile(checkpointer=InMemorySaver())
+    wanted = [each async for each in native.astream({"words": []}, THREAD, stream_mode=["updates", "values"])]
+    drive, ear = Drive(graph.compile()), AllHeard()
+    plan = await drive.begin({"words": []})
+    ends = {task.id: await drive.run(task, plan) for task in plan.tasks}
+    stands = [each for each, end in ends.items() if end == "stopped"]
+    saver: Any = drive.graph.checkpointer
+
+    await Stepper(drive.graph, fans_out=True, ear=ear).advance(
+        None,
+        THREAD,
+        head=await saver.aget_tuple(THREAD),
+        stage=Stage(checkpoint_id=plan.checkpoint_id, last_step=plan.last_step, paused=stands, stopped=stands),
+        is_new=False,
+    )
+
+    assert ear.heard[-2:] == wanted[-2:] == [("values", {"words": ["beside"]}), ("updates", {"__interrupt__": ()})]
 
 
 class StoppingSaver(InMemorySaver):
