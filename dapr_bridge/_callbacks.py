@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import get_async_callback_manager_for_config
 from langgraph.callbacks import (
     GraphInterruptEvent,
     GraphLifecycleStatus,
@@ -19,6 +18,7 @@ from langgraph.callbacks import (
 from langgraph.pregel import Pregel
 from langgraph.types import Command
 
+from dapr_bridge._langgraph import callbacks_of
 from dapr_bridge.calling import GraphResult
 from dapr_bridge.saver import DaprSaver
 
@@ -30,11 +30,13 @@ class Report:
     Attributes:
         config: the call's config.
         run_id: the run, as callbacks know it.
-        output: what the end of the run is told with.
+        is_heard: whether there are callbacks.
+        output: what the end of the run is told with: LangGraph's output, without what was asked.
     """
 
     config: RunnableConfig
     run_id: UUID | None
+    is_heard: bool
     output: Any = None
 
     async def begins(self, given: Any, saver: DaprSaver) -> None:
@@ -72,9 +74,9 @@ class Report:
 @asynccontextmanager
 async def reported(config: RunnableConfig, *, name: str, given: Any) -> AsyncGenerator[Report]:
     """Report a run to the callbacks of its config: its start, its end with the output that is noted, its error."""
-    manager = get_async_callback_manager_for_config(config)
+    manager = callbacks_of(config)
     run = await manager.on_chain_start(None, given, name=config.get("run_name") or name, run_id=config.get("run_id"))
-    report = Report(config=config, run_id=run.run_id)
+    report = Report(config=config, run_id=run.run_id, is_heard=bool(manager.handlers))
     try:
         yield report
     except BaseException as error:

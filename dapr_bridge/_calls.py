@@ -137,9 +137,10 @@ class Calls:
         if is_begun:
             _tell_missing(arrivals.missing(ended.events), ended.events, call)
         has_all = is_begun and arrivals.has_all(ended.events)
-        if call.stream and "values" in call.stream.modes and not has_all and not result.interrupts:
-            output = await self.value(result.output)
-            if differ(output, values):
+        is_due = call.stream and "values" in call.stream.modes and not has_all and not result.interrupts
+        if is_due or report.is_heard:
+            report.output = output = await self.value(result.output)
+            if is_due and differ(output, values):
                 yield shape.event((), "values", output)
 
     async def value(self, output: Any) -> Any:

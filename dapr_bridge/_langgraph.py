@@ -13,9 +13,15 @@ from types import FunctionType
 from typing import Any, Self
 
 import ormsgpack
+from langchain_core.callbacks import AsyncCallbackManager
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph._internal._config import DEFAULT_RECURSION_LIMIT, ensure_config, merge_configs
+from langgraph._internal._config import (
+    DEFAULT_RECURSION_LIMIT,
+    ensure_config,
+    get_async_callback_manager_for_config,
+    merge_configs,
+)
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde import jsonplus
 from langgraph.constants import TAG_HIDDEN
@@ -236,6 +242,14 @@ def called_with(*configs: RunnableConfig | None) -> RunnableConfig:
     if isinstance(config.get("recursion_limit"), _DEFAULT_LIMIT):
         del config["recursion_limit"]
     return config
+
+
+def callbacks_of(config: RunnableConfig) -> AsyncCallbackManager:
+    """Return a call's callbacks, which are told of it what LangGraph tells of its runs: tracers sort them by thread."""
+    manager = get_async_callback_manager_for_config(ensure_config(config))
+    if "ls_integration" not in manager.metadata:
+        manager.add_metadata({"ls_integration": "langgraph"})
+    return manager
 
 
 @dataclass(frozen=True, kw_only=True)

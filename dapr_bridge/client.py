@@ -276,11 +276,11 @@ class DurableGraph(ThreadReader):
             await report.begins(given, self._saver)
             run = self._calls.run_in_task if call.nest else self._calls.run
             result = await run(given, call)
+            report.output = await self._calls.value(result.output)
             output = presenter(self._original, version=version).output(
-                await self._calls.value(result.output), await self._calls.questions(result)
+                report.output, await self._calls.questions(result)
             )
             await report.ends(result, self._graph, call.options)
-            report.output = output
         return output
 
     def _call(

@@ -233,6 +233,43 @@ async def test_callbacks_see_the_run_as_one_step(rig: ClientRig) -> None:
     assert noted[2:] == [("start", "failing", {"words": []}), ("error", "GraphFailedError")]
 
 
+class RootNoted(AsyncCallbackHandler):
+    """Notes what is said of the outermost run."""
+
+    def __init__(self) -> None:
+        self.noted: list[Any] = []
+
+    async def on_chain_start(self, serialized: Any, inputs: Any, **about: Any) -> None:
+        if about["parent_run_id"] is None:
+            self.noted.append(("start", inputs, about["tags"], about["metadata"]))
+
+    async def on_chain_end(self, outputs: Any, **about: Any) -> None:
+        if about["parent_run_id"] is None:
+            self.noted.append(("end", outputs))
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("how", ["ainvoke", "astream"])
+@pytest.mark.parametrize("name", ["chain", "asking"])
+async def test_callbacks_hear_of_a_run_what_plain_langgraph_tells_them(
+    rig: ClientRig, name: str, how: str, version: str
+) -> None:
+    async def use_with(graph: Any) -> list[Any]:
+        root, thread = RootNoted(), on_thread(f"root-{name}-{how}-{version}")
+        config: Any = {**thread, "callbacks": [root], "tags": ["mine"], "metadata": {"of": "mine"}}
+        if how == "ainvoke":
+            await graph.ainvoke({"words": ["in"]}, config, version=version)
+        else:
+            _ = [event async for event in graph.astream({"words": ["in"]}, config, version=version)]
+        return root.noted
+
+    async with rig.client(name) as durable:
+        noted = await use_with(durable)
+
+    assert noted == await use_with(plain(rig, name))
+    assert [kind for kind, *_ in noted] == ["start", "end"]
+
+
 class Lifecycle(GraphCallbackHandler):
     """Notes what LangGraph's handlers hear."""
 
