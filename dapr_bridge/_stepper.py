@@ -256,8 +256,10 @@ class Stepper:
         finished = decision.pending.finished
         head = await self.view.aget_tuple(config) if finished else None
         if head:
-            await self._with_saved(config, head, SavedTasks(ear, finished=finished))
-            await ear.hear((), "values", values)
+            saved = SavedTasks(ear, finished=finished)
+            await self._with_saved(config, head, saved)
+            if saved.values > 1:
+                await ear.hear((), "values", values)
         if not decision.waiting_for:
             await ear.hear((), "updates", {INTERRUPT: ()})
 

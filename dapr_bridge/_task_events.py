@@ -112,15 +112,20 @@ class SavedTasks:
     Args:
         ear: what hears it.
         finished: ids of the tasks that are to be told of.
+
+    Attributes:
+        values: how often the values were told: once as the superstep begins, and again if what is saved is among them.
     """
 
     def __init__(self, ear: Ear, *, finished: Collection[str]) -> None:
         self.modes, self.subgraphs = ear.modes, ear.subgraphs
+        self.values = 0
         self._ear, self._finished = ear, finished
         self._begun: deque[str] = deque()
 
     async def hear(self, namespace: tuple[str, ...], mode: str, payload: Any) -> None:
         """Take in one event."""
+        self.values += mode == "values" and not namespace
         if self._is_of_finished(mode, payload):
             await self._ear.hear(namespace, mode, payload)
 

@@ -233,6 +233,20 @@ async def test_callbacks_see_the_run_as_one_step(rig: ClientRig) -> None:
     assert noted[2:] == [("start", "failing", {"words": []}), ("error", "GraphFailedError")]
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("output_keys", [None, "words", ["words"], []])
+async def test_the_output_of_a_run_that_asks_has_the_shape_that_plain_langgraph_gives_it(
+    rig: ClientRig, output_keys: Any, version: str
+) -> None:
+    async def ask(graph: Any) -> Any:
+        thread = on_thread(f"shape-{output_keys}-{version}")
+        output = await graph.ainvoke({"words": []}, thread, output_keys=output_keys, version=version)
+        return output.value if version == "v2" else {key: each for key, each in output.items() if key == "words"}
+
+    async with rig.client("asking") as durable:
+        assert await ask(durable) == await ask(plain(rig, "asking"))
+
+
 class RootNoted(AsyncCallbackHandler):
     """Notes what is said of the outermost run."""
 

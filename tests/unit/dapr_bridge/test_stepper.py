@@ -479,9 +479,19 @@ class AllHeard(ValuesHeard):
             self.heard.append((mode, payload))
 
 
-async def test_a_run_at_a_breakpoint_tells_its_values_before_it_tells_of_the_breakpoint() -> None:
+@pytest.mark.parametrize(
+    ("writes", "told"),
+    [
+        ({"words": ["beside"]}, [("values", {"words": ["beside"]}), ("updates", {"__interrupt__": ()})]),
+        ({}, [("updates", {"__interrupt__": ()})]),
+    ],
+    ids=["changed", "unchanged"],
+)
+async def test_a_run_at_a_breakpoint_tells_changed_values_before_it_tells_of_the_breakpoint(
+    writes: State, told: list[tuple[str, Any]]
+) -> None:
     inner = StateGraph(State).add_node("after", Runs().node("after")).add_edge(START, "after")
-    graph = StateGraph(State).add_node("beside", Runs().node("beside")).add_edge(START, "beside")
+    graph = StateGraph(State).add_node("beside", lambda _: writes).add_edge(START, "beside")
     graph.add_node("inner", inner.compile(interrupt_before=["after"])).add_edge(START, "inner")
     native = graph.compile(checkpointer=InMemorySaver())
     wanted = [each async for each in native.astream({"words": []}, THREAD, stream_mode=["updates", "values"])]
@@ -499,7 +509,10 @@ async def test_a_run_at_a_breakpoint_tells_its_values_before_it_tells_of_the_bre
         is_new=False,
     )
 
-    assert ear.heard[-2:] == wanted[-2:] == [("values", {"words": ["beside"]}), ("updates", {"__interrupt__": ()})]
+    # The values before, and what the task beside has written, the task itself has told.
+    assert wanted[2:] == told
+    assert ear.heard[-len(told) :] == told
+    assert [mode for mode, _ in ear.heard].count("values") == len(told) - 1
 
 
 class StoppingSaver(InMemorySaver):
