@@ -137,6 +137,10 @@ class ThreadReader(PregelProtocol[Any, Any, Any, Any], ABC):
         """Return a JSON schema of the graph's output."""
         return self._graph.get_output_jsonschema(config) if self._graph else super().get_output_jsonschema(config)
 
+    def get_context_jsonschema(self) -> dict[str, Any] | None:
+        """Return a JSON schema of the graph's static context, if it has one."""
+        return self._graph.get_context_jsonschema() if self._graph else None
+
     def _merged(self, config: RunnableConfig | None) -> RunnableConfig:
         return bound_with(self.config, config)
 

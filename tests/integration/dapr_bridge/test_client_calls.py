@@ -199,6 +199,28 @@ async def test_langchains_own_recursion_limit_is_a_limit_as_any_other(
         assert len((await durable.ainvoke({"words": []}, on_thread(f"no limit, {bound}")))["words"]) == 40
 
 
+@pytest.mark.filterwarnings("ignore:This API is in beta")
+async def test_what_a_graph_takes_and_gives_is_known_as_of_the_graph_itself(rig: ClientRig) -> None:
+    def told(graph: Any) -> list[Any]:
+        return [
+            graph.InputType,
+            graph.OutputType,
+            graph.get_input_jsonschema(),
+            graph.get_output_jsonschema(),
+            graph.get_input_schema().model_json_schema(),
+            graph.get_output_schema().model_json_schema(),
+            graph.get_context_jsonschema(),
+        ]
+
+    async with rig.client("typed") as durable:
+        assert told(durable) == told(build_graphs(rig.far.url)["typed"])
+        tool = durable.bind(context=Tone(loud=True)).as_tool(name="counter", description="Counts.")
+        counted = await tool.ainvoke({"count": 1}, on_thread("tool"))
+
+    assert list(tool.args) == ["count"]
+    assert counted == {"count": 11}
+
+
 async def test_a_name_is_enough_to_run_and_not_to_read(rig: ClientRig) -> None:
     async with DurableGraph("chain", saver=rig.saver, address=rig.sidecar.address) as durable:
         output = await durable.ainvoke({"words": ["in"]}, on_thread("by name"))
