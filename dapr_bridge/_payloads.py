@@ -9,7 +9,7 @@ from typing import Any
 import ormsgpack
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from dapr_bridge._as_given import losses_of
+from dapr_bridge._as_given import losses_of, made_good
 from dapr_bridge.errors import PayloadTooLargeError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver.records import Codec
@@ -22,11 +22,11 @@ _ANY_KEYS = ormsgpack.OPT_NON_STR_KEYS
 Payload = dict[str, Any]
 """A value on the wire: `{"json": ...}`, `{"type": ..., "data": base64}`, or `{"reference": name}`.
 
-What a caller has given may have `LOST` beside.
+The latter two may have `LOST` beside.
 """
 
 LOST = "lost"
-"""What the serializer loses of a value that a caller has given (see `_as_given`), a payload too."""
+"""What the serializer loses of a value (see `_as_given`), a payload too; not told of a large one that no caller gave."""
 
 NO_INPUT: Payload = {"json": None}
 """LangGraph's input for a run that goes on."""
@@ -41,10 +41,7 @@ def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payloa
     """
     if isinstance(value, Reference):
         return dict(value.to_json())
-    payload, size = encode_payload(value, serde, what=what)
-    lost = lost_in(payload, value)
-    if lost:
-        payload, size = {**payload, LOST: {"json": lost}}, size + len(json.dumps(lost))
+    payload, size = _with_lost(*encode_payload(value, serde, what=what), value, most=INLINE_BYTES)
     if size > INLINE_BYTES:
         raise PayloadTooLargeError(
             f"{what} has {size} bytes and history carries at most {INLINE_BYTES}: "
@@ -60,8 +57,14 @@ def lost_in(payload: Payload, value: Any) -> dict[str, Any]:
 
 def fits_inline(value: Any, serde: SerializerProtocol, *, what: str, most: int = INLINE_BYTES) -> Payload | None:
     """Encode a value for history, or return None when it has more bytes than it may have."""
-    payload, size = encode_payload(value, serde, what=what)
+    payload, size = _with_lost(*encode_payload(value, serde, what=what), value, most=most)
     return payload if size <= most else None
+
+
+def _with_lost(payload: Payload, size: int, value: Any, *, most: int) -> tuple[Payload, int]:
+    """Add what is lost of a value to its payload, unless that is too large anyhow."""
+    lost = lost_in(payload, value) if size <= most else {}
+    return ({**payload, LOST: {"json": lost}}, size + len(json.dumps(lost))) if lost else (payload, size)
 
 
 def decode_inline(payload: Payload, serde: SerializerProtocol) -> Any:
@@ -70,7 +73,7 @@ def decode_inline(payload: Payload, serde: SerializerProtocol) -> Any:
         return Reference.from_json(payload)
     if "json" in payload:
         return payload["json"]
-    return serde.loads_typed((payload["type"], base64.b64decode(payload["data"])))
+    return _as_it_was(serde.loads_typed((payload["type"], base64.b64decode(payload["data"]))), payload)
 
 
 def decode_kept(payload: Payload, serde: SerializerProtocol, *, what: str) -> Any:
@@ -81,7 +84,13 @@ def decode_kept(payload: Payload, serde: SerializerProtocol, *, what: str) -> An
     """
     if "data" not in payload:
         return decode_inline(payload, serde)
-    return Codec(serde).load(payload["type"].encode() + b"\0" + base64.b64decode(payload["data"]), what)
+    value = Codec(serde).load(payload["type"].encode() + b"\0" + base64.b64decode(payload["data"]), what)
+    return _as_it_was(value, payload)
+
+
+def _as_it_was(value: Any, payload: Payload) -> Any:
+    lost = payload.get(LOST, {}).get("json")
+    return made_good(value, lost) if lost else value
 
 
 def encode_payload(value: Any, serde: SerializerProtocol, *, what: str) -> tuple[Payload, int]:

@@ -41,9 +41,10 @@ class RunValues:
     async def value(self, payload: Payload, *, what: str) -> Any:
         """Rebuild a value that has travelled."""
         value = decode_kept(payload, self.saver.serde, what=what)
-        if isinstance(value, Reference):
-            value = await self.saver.aget_value(value)
-        return made_good(value, await self.value(payload[LOST], what=what)) if LOST in payload else value
+        if not isinstance(value, Reference):
+            return value
+        saved = await self.saver.aget_value(value)
+        return made_good(saved, await self.value(payload[LOST], what=what)) if LOST in payload else saved
 
     async def keep(self, value: Any, name: str, *, what: str, most: int = INLINE_BYTES) -> Payload:
         """Make a value fit for history: itself, or a reference to where it is saved under a name."""
@@ -53,7 +54,7 @@ class RunValues:
     async def keep_given(self, value: Any, name: str, *, what: str) -> Payload:
         """Make what a caller has given fit for history, as `keep` does, and what the serializer loses of it."""
         kept = await self.keep(value, name, what=what)
-        lost = lost_in(kept, value)
+        lost = lost_in(kept, value) if "reference" in kept else {}
         return {**kept, LOST: await self.keep(lost, f"{name}/lost", what=what)} if lost else kept
 
     async def is_kept(self, value: Any, name: str) -> bool:

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from langgraph.types import Command, Send
+from langgraph.types import Command, Interrupt, Send
 
 Path = tuple[int, ...]
 """Where a value stands in another: its place in each of the containers around it."""
 
 
 def find_tuples(value: object, here: Path = ()) -> Iterator[Path]:
-    """Find the tuples inside of dictionaries, lists, tuples, Commands and Sends."""
+    """Find the tuples inside of dictionaries, lists, tuples, Commands, Sends and questions."""
     # Exact types: what is derived from these has a form of its own on the wire.
     if type(value) is tuple:
         yield here
@@ -38,6 +38,8 @@ def _items(value: Any) -> Collection[Any]:
         return (value.update, value.resume, *_goals(value))
     if type(value) is Send:
         return (value.arg,)
+    if type(value) is Interrupt:
+        return (value.value,)
     return value if type(value) in (list, tuple) else ()
 
 
@@ -50,6 +52,8 @@ def _holding(value: Any, items: list[Any]) -> Any:
         return replace(value, update=update, resume=resume, goto=goals if _has_many(value) else goals[0])
     if type(value) is Send:
         return Send(value.node, items[0], timeout=value.timeout)
+    if type(value) is Interrupt:
+        return Interrupt(value=items[0], id=value.id, response_schema=value.response_schema)
     return items if type(value) is list else value
 
 

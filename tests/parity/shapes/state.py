@@ -15,10 +15,10 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 from langgraph.managed import IsLastStep, RemainingSteps
 from langgraph.runtime import Runtime
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
-from tests.parity.shape import AnyGraph, Ask, Shape
+from tests.parity.shape import Answer, AnyGraph, Ask, Shape
 from tests.parity.shapes.flow import Words, say
 
 
@@ -300,6 +300,25 @@ def large_values() -> AnyGraph:
     return graph.compile()
 
 
+class Place(TypedDict, total=False):
+    """A place, and what is there."""
+
+    at: tuple[int, int]
+    found: str
+    said: Any
+
+
+def tuples_that_travel() -> AnyGraph:
+    async def look(state: Place) -> Place:
+        return {"found": {(1, 2): "a well"}[state["at"]]}
+
+    async def ask(state: Place) -> Place:
+        return {"said": (interrupt((state["found"], ("and", "now?"))), state["at"])}
+
+    graph = StateGraph(Place).add_node("look", look).add_node("ask", ask)
+    return graph.add_edge(START, "look").add_edge("look", "ask").compile()
+
+
 _IN = Ask({"words": ["in"]})
 
 SHAPES = (
@@ -362,4 +381,5 @@ SHAPES = (
     Shape(build=values_of_many_types, script=[Ask({"things": [Caller(name="Ada")]})], types=[Caller, Colour]),
     Shape(build=values_that_are_nothing, script=[Ask({"note": "something"})]),
     Shape(build=large_values, script=[_IN]),
+    Shape(build=tuples_that_travel, script=[Ask({"at": (1, 2)}), Answer([("go", ("on",))])]),
 )

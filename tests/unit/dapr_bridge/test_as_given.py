@@ -58,5 +58,5 @@ def test_history_carries_what_is_lost_and_tells_no_inputs_apart_by_it() -> None:
     payload = encode_inline({"messages": ("user", "hi")}, SERDE, what="it")
 
     assert payload["lost"] == {"json": {"tuples": [[0]]}}
-    assert decode_inline(payload, SERDE) == {"messages": ["user", "hi"]}
+    assert decode_inline(payload, SERDE) == {"messages": ("user", "hi")}
     assert in_one_order(payload) == {key: payload[key] for key in ("type", "data")}

@@ -51,6 +51,17 @@ def test_what_json_cannot_hold_comes_back_equal(value: Any) -> None:
     assert SERDE.dumps_typed(through_history(value)) == SERDE.dumps_typed(value)
 
 
+@pytest.mark.parametrize("value", [(1, 2), {"a": [(1,), {"b": ((),)}]}, {1: (2,)}])
+def test_tuples_come_back_as_tuples(value: Any) -> None:
+    assert repr(through_history(value)) == repr(value)
+
+
+def test_inputs_are_not_told_apart_by_where_tuples_stand() -> None:
+    one, another = (in_one_order(encode_inline({1: each}, SERDE, what="it")) for each in ((1, 2), [1, 2]))
+
+    assert one == another
+
+
 def test_a_reference_stays_a_reference() -> None:
     assert through_history(Reference(name="x/input")) == Reference(name="x/input")
 
