@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 from langgraph.types import StreamMode
 
+from dapr_bridge._langgraph import INTERRUPT
 from dapr_bridge._saver_view import SaverView
 
 logger = logging.getLogger(__name__)
@@ -53,14 +54,21 @@ async def streamed(
     taking = _Taking()
     if subgraphs:
         cast("SaverView", graph.checkpointer).before_nested = taking.caught_up
-    stream = graph.astream(value, config, stream_mode=list(modes), subgraphs=subgraphs, durability="sync", **arguments)
-    async with aclosing(cast("AsyncGenerator[Any]", stream)) as chunks:
-        async for chunk in chunks:
+    # In the older shape an event without subgraphs does not say its namespace, and what a `@task` writes has one.
+    arguments = {**arguments, "durability": "sync", "version": "v2"}
+    stream = graph.astream(value, config, stream_mode=list(modes), subgraphs=subgraphs, **arguments)
+    async with aclosing(cast("AsyncGenerator[Any]", stream)) as parts:
+        async for part in parts:
             taking.begin()
             try:
-                yield cast("Chunk", chunk if subgraphs else ((), *chunk))
+                yield _chunk(part)
             finally:
                 taking.end()
+
+
+def _chunk(part: Mapping[str, Any]) -> Chunk:
+    data = {**part["data"], INTERRUPT: part["interrupts"]} if part.get("interrupts") else part["data"]
+    return part["ns"], part["type"], data
 
 
 class _Taking:

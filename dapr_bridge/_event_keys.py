@@ -97,7 +97,7 @@ class EventKeys:
                 # Its metadata names the task.
                 event.key = self._key(event, self._digest(payload))
             case _:
-                event.key = self._key(event, self._running_task(place), self._digest(payload))
+                event.key = self._key(event, self._running_task(namespace), self._digest(payload))
         return self._released()
 
     def rest(self) -> list[StreamedEvent]:
@@ -156,11 +156,14 @@ class EventKeys:
             if task_id in pending.handled and not event.namespace:
                 event.payload = {self._handlers.get(name, name): each for name, each in event.payload.items()}
 
-    def _running_task(self, place: _Place) -> str:
-        """Name the one task that runs.
+    def _running_task(self, namespace: Namespace) -> str:
+        """Name the one task that runs; of a namespace without tasks of its own, as `@task` has, the one around it.
 
         Of several, nobody can tell which one streams: what a task streams that has to run again is then told again.
         """
+        while namespace and not self._places.get(namespace, _Place()).tasks:
+            namespace = namespace[:-1]
+        place = self._places.get(namespace, _Place())
         running = [each for _, each in place.tasks if each not in place.told]
         return running[0] if len(running) == 1 else f"attempt {self._attempt}"
 

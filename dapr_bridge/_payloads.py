@@ -26,7 +26,7 @@ The latter two may have `LOST` beside.
 """
 
 LOST = "lost"
-"""What the serializer loses of a value (see `_as_given`), a payload too; not told of a large one that no caller gave."""
+"""What the serializer loses of a value (see `_as_given`), a payload too; not of a large one that no caller gave."""
 
 NO_INPUT: Payload = {"json": None}
 """LangGraph's input for a run that goes on."""

@@ -10,8 +10,9 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
+from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
-from langgraph.types import StreamMode
+from langgraph.types import StreamMode, interrupt
 
 from dapr_bridge._backlog import streamed
 from dapr_bridge._saver_view import SaverView
@@ -113,3 +114,40 @@ async def test_a_subgraph_whose_events_nobody_takes_goes_on_after_a_while(monkey
                 await asyncio.sleep(0.3)
                 break
         assert seen[-1] == "saved 3"
+
+
+@pytest.mark.parametrize("subgraphs", [False, True])
+async def test_what_a_task_of_an_entrypoint_writes_has_the_namespace_that_langgraph_tells(subgraphs: bool) -> None:
+    @task
+    async def work() -> None:
+        get_stream_writer()("from the task")
+
+    @entrypoint(checkpointer=SaverView(InMemorySaver()))
+    async def whole(_: str) -> None:
+        await work()
+
+    native = whole.astream("in", THREAD, stream_mode="custom", subgraphs=subgraphs, version="v2")
+    [wanted] = [part["ns"] async for part in native]
+
+    chunks = streamed(whole, "in", THREAD, modes=["custom"], subgraphs=subgraphs)
+    [(namespace, _, payload)] = [chunk async for chunk in chunks]
+
+    assert payload == "from the task"
+    assert [each.partition(":")[0] for each in namespace] == [each.partition(":")[0] for each in wanted] == ["whole"]
+
+
+async def test_questions_are_told_among_the_values() -> None:
+    async def ask(_: State) -> State:
+        return {"words": [interrupt("now?")]}
+
+    graph = StateGraph(State).add_node("ask", ask).add_edge(START, "ask")
+    compiled = graph.compile(checkpointer=SaverView(InMemorySaver()))
+    wanted = [each async for each in compiled.astream({"words": []}, THREAD, stream_mode=["values", "updates"])]
+    elsewhere: Any = {"configurable": {"thread_id": "elsewhere"}}
+
+    chunks = streamed(compiled, {"words": []}, elsewhere, modes=["values", "updates"], subgraphs=False)
+    heard = [(mode, payload) async for _, mode, payload in chunks]
+
+    assert [(mode, list(payload)) for mode, payload in heard] == [(mode, list(payload)) for mode, payload in wanted]
+    [asked] = [payload["__interrupt__"] for mode, payload in heard if mode == "values" and "__interrupt__" in payload]
+    assert [each.value for each in asked] == ["now?"]

@@ -156,3 +156,18 @@ def _words(events: Any) -> list[str]:
 
 def _checkpoint_id(payload: Mapping[str, Any]) -> str:
     return payload["config"]["configurable"]["checkpoint_id"]
+
+
+async def test_what_a_task_of_an_entrypoint_writes_is_named_after_what_runs_around_it() -> None:
+    async def nothing_pending(_namespace: tuple[str, ...], _checkpoint_id: str) -> PendingTasks:
+        return PendingTasks()
+
+    checkpoint = {"config": {"configurable": {"checkpoint_id": "c"}}, "tasks": [{"name": "whole", "id": "w"}]}
+    names: list[str] = []
+    for number in (1, 2):
+        keys = EventKeys(JsonPlusSerializer(), attempt=number, pending=nothing_pending)
+        await keys.name((), "checkpoints", checkpoint)
+        names += [event.key for event in await keys.name(("whole:w",), "custom", "from the task")]
+
+    assert len(names) == 2
+    assert names[0] == names[1]

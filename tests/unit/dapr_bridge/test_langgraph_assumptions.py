@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 import weakref
+from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict, cast
 
 import pytest
@@ -435,3 +436,16 @@ async def test_who_listens_to_the_root_alone_hears_of_a_subgraph_what_is_asked_f
     assert len(heard) == len(native) == int(subgraphs), (
         "it is no longer the config that a loop reads its checkpoint with that its subgraphs get"
     )
+
+
+async def test_a_copy_of_a_graph_streams_dictionaries_whatever_its_state() -> None:
+    @dataclass
+    class Typed:
+        number: int = 1
+
+    typed = StateGraph(Typed).add_node("nothing", lambda _: None).add_edge(START, "nothing").compile()
+    graph = typed.copy({"checkpointer": InMemorySaver()})
+
+    values = [part["data"] async for part in graph.astream({"number": 2}, THREAD, stream_mode="values", version="v2")]
+
+    assert values == [{"number": 2}], "a worker's stream has the state's own type: `_backlog` has to tell dictionaries"
