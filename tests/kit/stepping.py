@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, TypedDict, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
+from langgraph.types import interrupt
 
 from dapr_bridge._stepper import Advance, PlannedTask, Stepper, TaskEnd
 from dapr_bridge._wire import Stage
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "t"}}
+
+
+class State(TypedDict, total=False):
+    """Words, in the order in which LangGraph applies them."""
+
+    words: Annotated[list[str], operator.add]
+
+
+class Runs(Counter[str]):
+    """Counts what its nodes do."""
+
+    def node(self, name: str, act: Callable[[Any], State] | None = None) -> Callable[[Any], State]:
+        """Return a node that is counted and says its name, or does `act`."""
+
+        def run(state: Any) -> State:
+            self[name] += 1
+            return act(state) if act else {"words": [name]}
+
+        return run
+
+
+def fork_and_join(runs: Runs, **acts: Callable[[Any], State]) -> StateGraph[State]:
+    """`left` and `right` at once, then `join`."""
+    graph = StateGraph(State)
+    for name in ("left", "right", "join"):
+        graph.add_node(name, runs.node(name, acts.get(name)))
+    graph.add_edge(START, "left")
+    graph.add_edge(START, "right")
+    graph.add_edge(["left", "right"], "join")
+    return graph
+
+
+def ask(state: Any) -> State:
+    return {"words": [interrupt("first?"), interrupt("second?")]}
 
 
 class Drive:

@@ -6,7 +6,7 @@ import operator
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
@@ -19,50 +19,15 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import CachePolicy, Command, Send, interrupt
 
 from dapr_bridge._stepper import Advance, PlannedTask, Stepper, TaskEnd
-from dapr_bridge._wire import Stage
-from tests.kit.stepping import THREAD, Drive
+from tests.kit.stepping import THREAD, Drive, Runs, State, ask, fork_and_join
 
 pytestmark = pytest.mark.anyio
-
-
-class State(TypedDict, total=False):
-    """Words, in the order in which LangGraph applies them."""
-
-    words: Annotated[list[str], operator.add]
 
 
 class Counting(State, total=False):
     """And how often something happened."""
 
     rounds: Annotated[int, operator.add]
-
-
-class Runs(Counter[str]):
-    """Counts what its nodes do."""
-
-    def node(self, name: str, act: Callable[[Any], State] | None = None) -> Callable[[Any], State]:
-        """Return a node that is counted and says its name, or does `act`."""
-
-        def run(state: Any) -> State:
-            self[name] += 1
-            return act(state) if act else {"words": [name]}
-
-        return run
-
-
-def fork_and_join(runs: Runs, **acts: Callable[[Any], State]) -> StateGraph[State]:
-    """`left` and `right` at once, then `join`."""
-    graph = StateGraph(State)
-    for name in ("left", "right", "join"):
-        graph.add_node(name, runs.node(name, acts.get(name)))
-    graph.add_edge(START, "left")
-    graph.add_edge(START, "right")
-    graph.add_edge(["left", "right"], "join")
-    return graph
-
-
-def ask(state: Any) -> State:
-    return {"words": [interrupt("first?"), interrupt("second?")]}
 
 
 async def test_parallel_tasks_are_planned_and_lone_ones_run_at_once() -> None:
@@ -388,131 +353,6 @@ async def test_a_wrong_checkpoint_runs_nothing() -> None:
 
     assert await drive.run(PlannedTask(id="x", node="left"), replace(plan, checkpoint_id="other")) == "stale"
     assert not runs
-
-
-async def test_an_answer_that_is_delivered_again_is_not_taken_for_the_next_question_of_a_lone_task() -> None:
-    graph = StateGraph(State)
-    graph.add_node("ask", Runs().node("ask", ask))
-    graph.add_edge(START, "ask")
-    drive = Drive(graph.compile())
-    await drive.invoke({"words": []})
-    (first,) = (await drive.graph.aget_state(THREAD)).interrupts
-    answer = Command(resume={first.id: "one"})
-
-    for _ in range(2):
-        await drive.begin(answer)
-
-    state = await drive.graph.aget_state(THREAD)
-    assert [question.value for question in state.interrupts] == ["second?"]
-    assert state.values == {"words": []}
-
-
-def choices() -> StateGraph[State]:
-    """`first`, which asks, and `second`, to which only a caller goes."""
-    graph = StateGraph(State).add_node("first", ask).add_node("second", Runs().node("second"))
-    return graph.add_edge(START, "first")
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        Command(goto="second"),
-        Command(goto="second", update={"words": ["by hand"]}),
-        Command(goto=[Send("second", {}), "second"]),
-    ],
-    ids=["goto", "and update", "and Send"],
-)
-async def test_the_output_of_a_run_that_waits_has_what_the_callers_command_has_called(command: Command[Any]) -> None:
-    native = choices().compile(checkpointer=InMemorySaver())
-    drive = Drive(choices().compile())
-    for graph in (native.ainvoke, drive.invoke):
-        await graph({"words": ["in"]}, THREAD)
-
-    wanted = [await native.ainvoke(command, THREAD), await native.ainvoke(Command(resume="a"), THREAD)]
-
-    seen = [await drive.invoke(command), await drive.invoke(Command(resume="a"))]
-    assert [each["words"] for each in seen] == [each["words"] for each in wanted]
-    assert "second" in seen[0]["words"]
-
-
-class ValuesHeard:
-    """An ear that keeps the values of the state."""
-
-    modes, subgraphs = ("checkpoints", "tasks", "values"), False
-
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-
-    async def hear(self, _: tuple[str, ...], mode: str, payload: Any) -> None:
-        if mode == "values":
-            self.values.append(payload)
-
-
-@pytest.mark.parametrize("was_told", [False, True], ids=["delivered again", "after the fan-out"])
-async def test_the_values_at_which_a_run_goes_on_are_told_unless_they_were(was_told: bool) -> None:
-    drive, ear = Drive(fork_and_join(Runs()).compile()), ValuesHeard()
-    plan = await drive.begin({"words": ["in"]})
-    saver: Any = drive.graph.checkpointer
-
-    await Stepper(drive.graph, fans_out=True, ear=ear).advance(
-        None,
-        THREAD,
-        head=await saver.aget_tuple(THREAD),
-        stage=Stage(checkpoint_id=plan.checkpoint_id, last_step=plan.last_step) if was_told else None,
-        is_new=False,
-    )
-
-    assert ear.values == ([] if was_told else [{"words": ["in"]}])
-
-
-class AllHeard(ValuesHeard):
-    """An ear that keeps the modes of what comes after the plan."""
-
-    modes = ("checkpoints", "tasks", "updates", "values")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[tuple[str, Any]] = []
-
-    async def hear(self, _: tuple[str, ...], mode: str, payload: Any) -> None:
-        if mode in ("updates", "values"):
-            self.heard.append((mode, payload))
-
-
-@pytest.mark.parametrize(
-    ("writes", "told"),
-    [
-        ({"words": ["beside"]}, [("values", {"words": ["beside"]}), ("updates", {"__interrupt__": ()})]),
-        ({}, [("updates", {"__interrupt__": ()})]),
-    ],
-    ids=["changed", "unchanged"],
-)
-async def test_a_run_at_a_breakpoint_tells_changed_values_before_it_tells_of_the_breakpoint(
-    writes: State, told: list[tuple[str, Any]]
-) -> None:
-    inner = StateGraph(State).add_node("after", Runs().node("after")).add_edge(START, "after")
-    graph = StateGraph(State).add_node("beside", lambda _: writes).add_edge(START, "beside")
-    graph.add_node("inner", inner.compile(interrupt_before=["after"])).add_edge(START, "inner")
-    native = graph.compile(checkpointer=InMemorySaver())
-    wanted = [each async for each in native.astream({"words": []}, THREAD, stream_mode=["updates", "values"])]
-    drive, ear = Drive(graph.compile()), AllHeard()
-    plan = await drive.begin({"words": []})
-    ends = {task.id: await drive.run(task, plan) for task in plan.tasks}
-    stands = [each for each, end in ends.items() if end == "stopped"]
-    saver: Any = drive.graph.checkpointer
-
-    await Stepper(drive.graph, fans_out=True, ear=ear).advance(
-        None,
-        THREAD,
-        head=await saver.aget_tuple(THREAD),
-        stage=Stage(checkpoint_id=plan.checkpoint_id, last_step=plan.last_step, paused=stands, stopped=stands),
-        is_new=False,
-    )
-
-    # The values before, and what the task beside has written, the task itself has told.
-    assert wanted[2:] == told
-    assert ear.heard[-len(told) :] == told
-    assert [mode for mode, _ in ear.heard].count("values") == len(told) - 1
 
 
 class StoppingSaver(InMemorySaver):
