@@ -16,7 +16,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.pregel import Pregel
 from langgraph.types import Command, Interrupt, StateSnapshot
 
-from dapr_bridge._langgraph import INTERRUPT, RESUME
+from dapr_bridge._langgraph import INTERRUPT, RESUME, TASKS
 from dapr_bridge._pending import PendingTasks, is_by_id
 from dapr_bridge.saver import DaprSaver
 from dapr_bridge.saver.reading import BY_HAND
@@ -60,9 +60,11 @@ class Answering:
         if len(before) < len(pending.asked):
             # An earlier delivery has given the answer, and gone on to what the run itself asks.
             return replace(value, resume=_to_the_only_one(value.resume, pending, before)), head
-        if len(pending.questions) == 1 and await self._is_moved(before[0], pending.questions[0], config):
-            return value, _without(head, before[0], INTERRUPT)
-        return value, head
+        if len(pending.questions) != 1:
+            return value, head
+        [task_id], [question] = pending.asked, pending.questions
+        is_gone = _is_replaced(head, pending) or await self._is_moved(task_id, question, config)
+        return value, _without(head, task_id, INTERRUPT) if is_gone else head
 
     async def _is_moved(self, task_id: str, question: Interrupt, config: RunnableConfig) -> bool:
         """Whether a question is asked no more as it was, for a person has edited the state in which it was asked."""
@@ -85,6 +87,12 @@ class Answering:
         thread_id = config.get("configurable", {})["thread_id"]
         where: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": namespace}}
         return [each async for each in self.saver.alist(where)]
+
+
+def _is_replaced(head: CheckpointTuple, pending: PendingTasks) -> bool:
+    """Whether an earlier delivery has sent something in place of those that wait, as `answers_of` has it."""
+    sent = [channel for task_id, channel, _ in head.pending_writes or () if task_id == INPUT_TASK and channel == TASKS]
+    return pending.has_sends and len(sent) == 1
 
 
 def _to_the_only_one(answer: Any, pending: PendingTasks, tasks: Collection[str]) -> dict[str, Any]:
