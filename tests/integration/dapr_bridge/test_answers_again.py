@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from langgraph.errors import GraphDrained
 from langgraph.graph import START, StateGraph
-from langgraph.types import Command, interrupt
+from langgraph.types import Command, Send, interrupt
 
 from dapr_bridge import DaprSaver, Unit
+from dapr_bridge._fan_out import FanOut
+from dapr_bridge._langgraph import listening
 from dapr_bridge.testing import Sidecar
 from tests.kit.deliveries import Graph, Rig, State
 from tests.kit.stores import SQLITE
@@ -117,6 +120,23 @@ async def test_an_answer_stays_with_its_question_though_another_node_asks_too(sa
     assert failed.status == "failed"
     assert list(map(asked, outcomes)) == [["second?"]] * 3
     assert ended.output == {"json": {"words": ["one", "two"]}}
+
+
+@in_both_units
+async def test_an_answer_reaches_what_was_sent_in_place_of_its_question(unit: Unit, saver: DaprSaver) -> None:
+    graph = StateGraph(State).add_node("ask", ask).add_conditional_edges(START, lambda _: [Send("ask", {})], ["ask"])
+    rig = Rig(saver, unit, built=graph.compile(), thread_id="sent")
+    await rig.deliver("begin", {"words": []}, call_id="begin")
+    answer: Command[Any] = Command(resume="one", goto=[Send("ask", {"words": []})])
+
+    # The first delivery is cut off when the Send and the answer are saved, and nothing has run.
+    control = FanOut(lambda _: True)
+    heard = listening(rig.config("answer", "answer"), control.stream)
+    with pytest.raises(GraphDrained):
+        await rig.graph.ainvoke(answer, heard, control=control, durability="sync")
+    ended = await rig.deliver("answer", answer, call_id="answer")
+
+    assert (ended.status, ended.output) == ("finished", {"json": {"words": ["one"]}})
 
 
 @in_both_units
