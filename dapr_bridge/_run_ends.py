@@ -15,11 +15,10 @@ from langgraph.types import GraphOutput, Interrupt, StateSnapshot
 from dapr_bridge._decision import PlannedTask
 from dapr_bridge._payloads import INLINE_BYTES, Payload
 from dapr_bridge._pending import PendingTasks
-from dapr_bridge._run_values import RunValues
+from dapr_bridge._run_values import RunValues, given_under
 from dapr_bridge._saver_view import SaverView
 from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, Stage, refused
-from dapr_bridge.errors import StaleWriterError, StateStoreError, ThreadLostError
-from dapr_bridge.reference import Reference
+from dapr_bridge.errors import StaleWriterError, StateStoreError, ThreadLostError, ValueNotKeptError
 
 logger = logging.getLogger(__name__)
 
@@ -83,28 +82,33 @@ class RunEnds:
     async def failed(self, error: Exception, config: RunnableConfig, run_id: str) -> RunOutcome:
         snapshot = await self._snapshot_after(error, config)
         failed = next((task for task in snapshot.tasks if task.error is not None), None) if snapshot else None
+        error, command = await self._with_command(error, _command_name(run_id))
         return RunOutcome(
             status="failed",
             checkpoint_id=_checkpoint_id(snapshot) if snapshot else "",
-            output=await self._command(error, _command_name(run_id)),
+            output=command,
             failure=failure_of(error, node=failed.name if failed else None, task_id=failed.id if failed else None),
         )
 
     async def task_failed(self, error: Exception, task: PlannedTask, run_id: str) -> Failure:
         """Tell why a task has failed; what it commands the graph around is saved under a name that its run knows."""
-        if isinstance(error, ParentCommand):
-            await self.values.saver.aput_value(_command_name(run_id, task.id), error.args[0])
+        error, _ = await self._with_command(error, _command_name(run_id, task.id))
         return failure_of(error, node=task.node, task_id=task.id)
 
     def failed_at(self, stage: Stage, failure: Failure, run_id: str) -> RunOutcome:
         """Tell that a run has failed with one of its tasks."""
         is_command = failure.error_type == ParentCommand.__name__
-        command = dict(Reference(name=_command_name(run_id, failure.task_id or "")).to_json()) if is_command else None
+        command = given_under(_command_name(run_id, failure.task_id or "")) if is_command else None
         return RunOutcome(status="failed", checkpoint_id=stage.checkpoint_id, output=command, failure=failure)
 
-    async def _command(self, error: Exception, name: str) -> Payload | None:
-        is_command = isinstance(error, ParentCommand)
-        return await self.values.keep(error.args[0], name, what="a Command") if is_command else None
+    async def _with_command(self, error: Exception, name: str) -> tuple[Exception, Payload | None]:
+        """Return what went wrong, and, saved under a name, what it commands the graph around."""
+        if not isinstance(error, ParentCommand):
+            return error, None
+        try:
+            return error, await self.values.save_given(error.args[0], name, what="a Command")
+        except ValueNotKeptError as unkept:
+            return unkept, None
 
     async def _snapshot(self, config: RunnableConfig, view: SaverView | None) -> StateSnapshot:
         """Return where a thread stands; of a run that has just ended, without a read if its view saw the last put."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dapr_bridge._as_given import made_good
+from dapr_bridge._as_given import losses_of, made_good
 from dapr_bridge._payloads import INLINE_BYTES, LOST, Payload, decode_kept, fits_inline, lost_in
 from dapr_bridge._presenting import differ
 from dapr_bridge.errors import CallRefusedError, ValueNotFoundError
@@ -14,6 +14,8 @@ from dapr_bridge.saver import DaprSaver
 from dapr_bridge.saver.effects import arun
 from dapr_bridge.saver.keys import payload_key
 from dapr_bridge.saver.records import Codec
+
+_NONE_INLINE = -1
 
 
 class GivenReferenceError(CallRefusedError):
@@ -55,7 +57,13 @@ class RunValues:
         """Make what a caller has given fit for history, as `keep` does, and what the serializer loses of it."""
         kept = await self.keep(value, name, what=what)
         lost = lost_in(kept, value) if "reference" in kept else {}
-        return {**kept, LOST: await self.keep(lost, f"{name}/lost", what=what)} if lost else kept
+        return {**kept, LOST: await self.keep(lost, _lost_of(name), what=what)} if lost else kept
+
+    async def save_given(self, value: Any, name: str, *, what: str) -> Payload:
+        """Save what somebody has given under a name, of whatever size; `given_under` the name returns the same."""
+        await self.keep(value, name, what=what, most=_NONE_INLINE)
+        await self.keep(losses_of(value), _lost_of(name), what=what, most=_NONE_INLINE)
+        return given_under(name)
 
     async def is_kept(self, value: Any, name: str) -> bool:
         """Whether what is saved under a name is this value, and not one that somebody else has saved before."""
@@ -65,3 +73,12 @@ class RunValues:
             return True
         # An equal set may have been walked in another order.
         return not differ(codec.load(found[key].data), codec.load(mine))
+
+
+def given_under(name: str) -> Payload:
+    """Return how what `RunValues.save_given` saves under a name travels."""
+    return {**Reference(name=name).to_json(), LOST: Reference(name=_lost_of(name)).to_json()}
+
+
+def _lost_of(name: str) -> str:
+    return f"{name}/lost"

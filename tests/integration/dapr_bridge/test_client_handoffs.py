@@ -30,11 +30,11 @@ class State(TypedDict, total=False):
     words: Annotated[list[str], operator.add]
 
 
-def leaving(word: str, *, beside: int = 0) -> Any:
+def leaving(update: Any, *, beside: int = 0) -> Any:
     """A graph that leaves to the node `after` of the graph around it, at once or with others beside."""
 
     async def leave(_: State) -> Command[Any]:
-        return Command(graph=Command.PARENT, goto="after", update={"words": [word]})
+        return Command(graph=Command.PARENT, goto="after", update=update)
 
     async def stay(_: State) -> State:
         return {"words": ["stayed"]}
@@ -48,8 +48,21 @@ def leaving(word: str, *, beside: int = 0) -> Any:
     return graph.compile()
 
 
+_PAIRS = [("words", ["one"]), ("words", [("two", 2)])]
+
+
 def build_graphs() -> dict[str, Any]:
-    return {"short": leaving("short"), "long": leaving(_LONG), "beside": leaving("beside", beside=2)}
+    return {
+        "short": leaving({"words": ["short"]}),
+        "long": leaving({"words": [_LONG]}),
+        "beside": leaving({"words": ["beside"]}, beside=2),
+        "pairs": leaving(_PAIRS),
+        "pairs-beside": leaving(_PAIRS, beside=2),
+    }
+
+
+def build_unkept() -> dict[str, Any]:
+    return {"unkept": leaving({"words": [object()]}), "unkept-beside": leaving({"words": [object()]}, beside=2)}
 
 
 def around(inside: Any) -> Any:
@@ -87,7 +100,7 @@ def sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactor
 
 @asynccontextmanager
 async def hosted(sidecar: Sidecar, name: str, unit: Unit) -> AsyncIterator[DurableGraph]:
-    graphs = build_graphs()
+    graphs = {**build_graphs(), **build_unkept()}
     with DaprSaver("execution-state", address=sidecar.address) as saver:
         worker = GraphWorker(graphs=graphs, saver=saver, unit=unit, address=sidecar.address, events=None)
         client = DurableGraph(graphs[name], name=name, saver=saver, address=sidecar.address, events=None)
@@ -106,7 +119,7 @@ async def test_it_goes_where_a_subgraph_would(
         output = await around(how(durable)).ainvoke({"words": ["in"]}, on_thread(f"{how.__name__} {name} {unit}"))
 
     assert output == native
-    assert output["words"][-1] == "after 2"
+    assert output["words"][-1] == f"after {len(native['words']) - 1}"
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -116,3 +129,13 @@ async def test_by_itself_it_fails_and_tells_nothing_of_the_state(sidecar: Sideca
             await durable.ainvoke({"words": ["in"]}, on_thread(f"alone {unit}"))
 
     assert failed.value.error_type == "ParentCommand"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("name", list(build_unkept()))
+async def test_what_it_commands_and_cannot_be_kept_fails_it_by_name(sidecar: Sidecar, name: str, unit: Unit) -> None:
+    async with hosted(sidecar, name, unit) as durable:
+        with pytest.raises(GraphFailedError, match="a Command holds a Command that LangGraph's serializer") as failed:
+            await around(durable).ainvoke({"words": ["in"]}, on_thread(f"{name} {unit}"))
+
+    assert failed.value.error_type == "ValueNotKeptError"
