@@ -41,13 +41,13 @@ def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payloa
     """
     if isinstance(value, Reference):
         return dict(value.to_json())
-    payload, size = _with_lost(*encode_payload(value, serde, what=what), value, most=INLINE_BYTES)
+    payload, size = encode_payload(value, serde, what=what)
     if size > INLINE_BYTES:
         raise PayloadTooLargeError(
             f"{what} has {size} bytes and history carries at most {INLINE_BYTES}: "
             "save it with DaprSaver.aput_value in an activity and pass the Reference"
         )
-    return payload
+    return _with_lost(payload, value)
 
 
 def lost_in(payload: Payload, value: Any) -> dict[str, Any]:
@@ -57,14 +57,14 @@ def lost_in(payload: Payload, value: Any) -> dict[str, Any]:
 
 def fits_inline(value: Any, serde: SerializerProtocol, *, what: str, most: int = INLINE_BYTES) -> Payload | None:
     """Encode a value for history, or return None when it has more bytes than it may have."""
-    payload, size = _with_lost(*encode_payload(value, serde, what=what), value, most=most)
-    return payload if size <= most else None
+    payload, size = encode_payload(value, serde, what=what)
+    return _with_lost(payload, value) if size <= most else None
 
 
-def _with_lost(payload: Payload, size: int, value: Any, *, most: int) -> tuple[Payload, int]:
-    """Add what is lost of a value to its payload, unless that is too large anyhow."""
-    lost = lost_in(payload, value) if size <= most else {}
-    return ({**payload, LOST: {"json": lost}}, size + len(json.dumps(lost))) if lost else (payload, size)
+def _with_lost(payload: Payload, value: Any) -> Payload:
+    """Add what is lost of a value; it counts for nothing, for workflows in flight have sent as much without it."""
+    lost = lost_in(payload, value)
+    return {**payload, LOST: {"json": lost}} if lost else payload
 
 
 def decode_inline(payload: Payload, serde: SerializerProtocol) -> Any:

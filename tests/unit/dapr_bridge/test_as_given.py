@@ -11,7 +11,7 @@ from langgraph.types import Command, Send
 from pydantic import BaseModel
 
 from dapr_bridge._as_given import losses_of, made_good
-from dapr_bridge._payloads import decode_inline, encode_inline, in_one_order
+from dapr_bridge._payloads import INLINE_BYTES, decode_inline, encode_inline, in_one_order
 
 
 class Note(BaseModel):
@@ -60,3 +60,12 @@ def test_history_carries_what_is_lost_and_tells_no_inputs_apart_by_it() -> None:
     assert payload["lost"] == {"json": {"tuples": [[0]]}}
     assert decode_inline(payload, SERDE) == {"messages": ("user", "hi")}
     assert in_one_order(payload) == {key: payload[key] for key in ("type", "data")}
+
+
+def test_history_carries_as_much_of_a_value_of_which_something_is_lost() -> None:
+    pairs = [(number, 0) for number in range(1000)]
+
+    payload = encode_inline({"pairs": pairs}, SERDE, what="it")
+
+    assert len(payload["data"]) < INLINE_BYTES < len(json.dumps(payload))
+    assert made_good(decode_inline(payload, SERDE), payload["lost"]["json"]) == {"pairs": pairs}
