@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import ormsgpack
 from langchain_core.callbacks import AsyncCallbackManager
@@ -105,8 +105,8 @@ class _FirstStep(StepMade):
 class KeepingSerializer(jsonplus.JsonPlusSerializer):
     """LangGraph's serializer, but what a tool hands over beside its message, its artifact, comes back with its types.
 
-    LangGraph saves a message as pydantic dumps it, which makes plain data of an artifact. Each reads what the other has
-    written.
+    LangGraph saves a message as pydantic dumps it, which makes plain data of an artifact. And a set with tuples comes
+    back as it was, where LangGraph makes a list of lists of it. Each reads what the other has written.
     """
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
@@ -118,22 +118,37 @@ class KeepingSerializer(jsonplus.JsonPlusSerializer):
 
 @cache
 def _encoder() -> Callable[[Any], bytes]:
-    """Return LangGraph's encoder, for which an artifact is a value as any other, however deep its message stands."""
+    """Return LangGraph's encoder, but for artifacts and for sets with tuples, however deep they stand."""
     names = dict(vars(jsonplus))
     encode = FunctionType(names["_msgpack_enc"].__code__, names)
     encode_others = FunctionType(names["_msgpack_default"].__code__, names)
 
     def encode_type(value: Any) -> Any:
-        if not isinstance(value, ToolMessage) or value.artifact is None:
-            return encode_others(value)
         kind = type(value)
-        fields = {**value.model_dump(exclude={"artifact"}), "artifact": value.artifact}
-        parts = (kind.__module__, kind.__name__, fields, "model_validate_json")
-        return ormsgpack.Ext(jsonplus.EXT_PYDANTIC_V2, encode(parts))
+        if isinstance(value, ToolMessage) and value.artifact is not None:
+            fields = {**value.model_dump(exclude={"artifact"}), "artifact": value.artifact}
+            parts = (kind.__module__, kind.__name__, fields, "model_validate_json")
+            return ormsgpack.Ext(jsonplus.EXT_PYDANTIC_V2, encode(parts))
+        if isinstance(value, set | frozenset) and _has_tuples_as_keys(cast("frozenset[object]", value)):
+            # Of keys it makes tuples again.
+            parts = (kind.__module__, kind.__name__, dict.fromkeys(cast("frozenset[object]", value)))
+            return ormsgpack.Ext(jsonplus.EXT_CONSTRUCTOR_SINGLE_ARG, encode(parts))
+        return encode_others(value)
 
     # The two call each other by these names.
     names |= {"_msgpack_enc": encode, "_msgpack_default": encode_type}
     return encode
+
+
+def _has_tuples_as_keys(items: Collection[object]) -> bool:
+    """Whether there are tuples among the items of a set, and all can be keys that come back as they were."""
+    return any(type(each) is tuple for each in items) and all(map(_is_key, items))
+
+
+def _is_key(item: object) -> bool:
+    if type(item) is tuple:
+        return all(map(_is_key, cast("tuple[object, ...]", item)))
+    return item is None or type(item) in (str, bytes, int, float, bool)
 
 
 class _NothingToWaitFor:

@@ -137,7 +137,7 @@ def _with_sorted_sets(data: bytes) -> bytes | None:
         nonlocal has_sets
         value = ormsgpack.unpackb(inner, ext_hook=within, option=_ANY_KEYS)
         match value:
-            case ["builtins", "set" | "frozenset" as kind, [*items]]:
+            case ["builtins", "set" | "frozenset" as kind, [*items] | {**items}]:
                 has_sets = True
                 value = ["builtins", kind, sorted(items, key=_bytes_of)]
             case _:

@@ -11,6 +11,7 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointMeta
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
 
+from dapr_bridge.saver.serializer import ChangedError
 from dapr_bridge.saver.unkept import UNSERIALIZABLE, not_allowed, not_kept
 
 INPUT_TASK = "00000000-0000-0000-0000-000000000000"
@@ -43,9 +44,12 @@ class Codec:
         Raises:
             ValueNotKeptError: the serializer cannot keep it.
         """
+        _blocked.names.clear()
         try:
             return self._serde.dumps_typed(value)
         except UNSERIALIZABLE as error:
+            if isinstance(error, ChangedError) and _blocked.names:
+                raise not_allowed(_blocked.names, what=what, owner=self._owner) from error
             raise not_kept(value, error, self._serde, what=what, owner=self._owner) from error
 
     def load(self, data: bytes, what: str = "stored state") -> Any:

@@ -7,17 +7,20 @@ validator that changes what it has changed before. LangGraph itself goes on with
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain_core.messages import ToolMessage
-from langgraph.types import Command, Send
+from langgraph.types import Command, Interrupt, Overwrite, Send
 from pydantic import BaseModel
 
 from dapr_bridge._langgraph import KeepingSerializer
 
 _MISSING = object()
 _SETS = b"builtins"
+_ATOMS = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 class ChangedError(ValueError):
@@ -32,9 +35,11 @@ class OwnTypesSerializer(KeepingSerializer):
     """
 
     def __init__(self, types: Iterable[type] = ()) -> None:
-        self._own = tuple(types)
-        self._names = tuple(each.__name__.encode() for each in self._own)
-        super().__init__(allowed_msgpack_modules=self._own or None)
+        allowed = tuple(types)
+        own = tuple(filter(_has_instances, allowed))
+        self._names = tuple(each.__name__.encode() for each in own)
+        self._look = _Look(own)
+        super().__init__(allowed_msgpack_modules=allowed or None)
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """Serialize a value.
@@ -44,35 +49,94 @@ class OwnTypesSerializer(KeepingSerializer):
         """
         kind, data = super().dumps_typed(obj)
         if any(name in data for name in (*self._names, _SETS)):
-            for change in _changes(obj, self.loads_typed((kind, data)), self._own):
+            for change in self._look.changes(obj, self.loads_typed((kind, data))):
                 raise ChangedError(change)
         return kind, data
 
 
-def _changes(value: object, again: object, own: tuple[type, ...]) -> Iterator[str]:
-    """Say what of a value is another in what it comes back as; a tuple may be a list."""
-    if isinstance(value, own):
-        yield from _changes_of_own(value, again, own)
-    elif isinstance(value, BaseModel):
-        # Of LangChain's classes a message's is the part that a field of a wider type loses.
+def _has_instances(kind: object) -> bool:
+    """Whether an object can be asked if it is one: not of a TypedDict or a protocol."""
+    try:
+        isinstance(None, cast("type", kind))
+    except TypeError:
+        return False
+    return isinstance(kind, type)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Compares values with what they come back as, where a tuple may be a list.
+
+    Attributes:
+        own: classes of one's own.
+        is_within: whether it looks at what an object of theirs holds. Elsewhere LangGraph changes texts and the keys of
+            dictionaries as it does without such an object beside.
+    """
+
+    own: tuple[type, ...]
+    is_within: bool = False
+
+    def changes(self, value: object, again: object) -> Iterator[str]:
+        """Say what of a value is another in what it comes back as."""
+        if isinstance(value, self.own):
+            yield from self._of_own(value, again)
+        elif isinstance(value, BaseModel):
+            # Of LangChain's classes a message's is the part that a field of a wider type loses.
+            yield from _as_another_type(value, again)
+            yield from self._each(zip(_parts(value), _parts(again), strict=False))
+        elif isinstance(value, dict):
+            yield from self._by_name(cast("dict[object, object]", value), again)
+        elif isinstance(value, list | tuple | deque):
+            yield from self._in_order(cast("Sequence[object]", value), again)
+        elif isinstance(value, set | frozenset):
+            # With tuples in it that come back as lists, or hold such.
+            yield from _as_another_type(cast("object", value), again)
+        elif isinstance(value, Command | Send | Interrupt | Overwrite):
+            yield from self._each(zip(_parts(value), _parts(again), strict=False))
+        elif isinstance(value, str | bytes | int | float | None):
+            yield from self._of_atom(value, again)
+
+    def _of_own(self, value: object, again: object) -> Iterator[str]:
+        within = _Look(self.own, is_within=True)
         yield from _as_another_type(value, again)
-        yield from _changes_in_parts(value, again, own)
-    elif isinstance(value, dict):
-        yield from _changes_by_name(cast("dict[object, object]", value), again, own)
-    elif isinstance(value, list | tuple):
-        yield from _changes_in_order(cast("Sequence[object]", value), again, own)
-    elif isinstance(value, set | frozenset):
-        # With tuples in it, which come back as lists.
-        yield from _as_another_type(cast("object", value), again)
-    elif isinstance(value, Command | Send):
-        yield from _changes_in_parts(value, again, own)
-    elif isinstance(value, str | bytes | int | float | None) and value == value and value != again:
-        yield f"a {type(value).__name__} would come back as another"
+        if isinstance(value, tuple):
+            yield from within._in_order(cast("Sequence[object]", value), again)
+        for name in _fields(value):
+            held = ((getattr(value, name, _MISSING), getattr(again, name, _MISSING)),)
+            if any(within._each(held)):
+                yield f"its {name!r} would come back as another"
 
+    def _by_name(self, value: Mapping[object, object], again: object) -> Iterator[str]:
+        if not isinstance(again, dict):
+            yield from _as_another_type(value, again)
+            return
+        found = cast("dict[object, object]", again)
+        if len(value) != len(found) or (self.is_within and value.keys() != found.keys()):
+            yield "a dict would come back with other keys"
+            return
+        others = [found[key] for key in value] if self.is_within else found.values()
+        yield from self._each(zip(value.values(), others, strict=True))
 
-def _changes_in_parts(value: object, again: object, own: tuple[type, ...]) -> Iterator[str]:
-    for each, found in zip(_parts(value), _parts(again), strict=False):
-        yield from _changes(each, found, own)
+    def _in_order(self, value: Sequence[object], again: object) -> Iterator[str]:
+        if not isinstance(again, list | tuple | deque):
+            yield from _as_another_type(value, again)
+            return
+        found = cast("Sequence[object]", again)
+        if len(value) != len(found):
+            yield f"a {type(value).__name__} would come back with other items"
+            return
+        yield from self._each(zip(value, found, strict=True))
+
+    def _each(self, pairs: Iterable[tuple[object, object]]) -> Iterator[str]:
+        for value, again in pairs:
+            if type(value) not in _ATOMS:
+                yield from self.changes(value, again)
+            elif self.is_within:
+                yield from self._of_atom(value, again)
+
+    def _of_atom(self, value: object, again: object) -> Iterator[str]:
+        if self.is_within and value == value and value != again:
+            yield f"a {type(value).__name__} would come back as another"
 
 
 def _parts(value: object) -> tuple[object, ...]:
@@ -81,44 +145,17 @@ def _parts(value: object) -> tuple[object, ...]:
             return update, resume, goto
         case Send(arg=arg):
             return (arg,)
+        case Interrupt(value=held) | Overwrite(value=held):
+            return (held,)
         case ToolMessage(artifact=artifact):
             return (artifact,)
         case _:
             return ()
 
 
-def _changes_of_own(value: object, again: object, own: tuple[type, ...]) -> Iterator[str]:
-    yield from _as_another_type(value, again)
-    if isinstance(value, tuple):
-        yield from _changes_in_order(cast("Sequence[object]", value), again, own)
-    for name in _fields(value):
-        if any(_changes(getattr(value, name, _MISSING), getattr(again, name, _MISSING), own)):
-            yield f"its {name!r} would come back as another"
-
-
 def _as_another_type(value: object, again: object) -> Iterator[str]:
     if type(again) is not type(value):
         yield f"it would come back as a {type(again).__name__}"
-
-
-def _changes_by_name(value: Mapping[object, object], again: object, own: tuple[type, ...]) -> Iterator[str]:
-    if not isinstance(again, dict):
-        yield from _as_another_type(value, again)
-        return
-    found = cast("dict[object, object]", again)
-    if value.keys() != found.keys():
-        yield "a dict would come back with other keys"
-        return
-    for key, each in value.items():
-        yield from _changes(each, found[key], own)
-
-
-def _changes_in_order(value: Sequence[object], again: object, own: tuple[type, ...]) -> Iterator[str]:
-    if not isinstance(again, list | tuple):
-        yield from _as_another_type(value, again)
-        return
-    for each, found in zip(value, cast("Sequence[object]", again), strict=True):
-        yield from _changes(each, found, own)
 
 
 def _fields(value: object) -> Iterable[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage
-from langgraph.types import Command, Send
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.types import Command, Interrupt, Overwrite, Send
 from pydantic import BaseModel, Field, RootModel, field_validator
 
 from dapr_bridge import ValueNotKeptError
@@ -115,6 +118,7 @@ CODEC = Codec(
         Discreet(number=1),
         {"items": [Item(1, rest=(1, [Colour.RED])), Item(2.5, rest=Pair({"a": (1,)}, None), seen=3)]},
         {"Note": 1, "by": {(1, 2): Longer(more=2)}},
+        {date(2026, 1, 1): Note(), float("nan"): Item(1), "text": "\ud800", Colour.RED: 1},
         Command(resume={"a" * 32: Item(1)}, update=[("x", Note())], goto=[Send("a", Longer()), "b"]),
         [HumanMessage("Note", id="1"), {Colour.RED}, ValueError("Item")],
         {"a": {1, "x", frozenset({2})}, "b": frozenset(), "c": "builtins"},
@@ -133,19 +137,65 @@ def test_what_comes_back_equal_is_taken(value: Any) -> None:
         (Holder(note=Longer(more=1)), "holds a Holder that .*: its 'note' would come back"),
         (Holder(said=[AIMessage("hi")]), "holds a Holder that .*: its 'said' would come back"),
         (Renamed(n=1, note=Note(text="x")), "holds a Renamed that .*: its 'note' would come back"),
-        ({"a": {(1, 2)}}, r"at \['a'\], holds a set that .*: it would come back as a list"),
-        ([frozenset({(1, 2)})], r"at \[0\], holds a frozenset that .*: it would come back as a list"),
+        ({"a": {(1, Colour.RED)}}, r"at \['a'\], holds a set that .*: it would come back as a list"),
+        ([frozenset({(1, frozenset({2}))})], r"at \[0\], holds a frozenset that .*: it would come back as a list"),
         ({"a": Numbers([1])}, r"at \['a'\], holds a Numbers that .*: it would come back as a list"),
         ((Computed(1),), r"at \[0\], holds a Computed that .*: it would come back as a dict"),
         (Item(1, rest=[Computed(1)]), "holds a Item that .*: its 'rest' would"),
         (Pair(1, Computed(1)), "it would come back as a dict"),
         (Command(resume=Computed(1)), "holds a Command that .*: it would come back as a dict"),
         (Command(goto=Send("a", {"x": Computed(1)})), "it would come back as a dict"),
+        ((Interrupt(value=Computed(1), id="1"),), "it would come back as a dict"),
+        (Overwrite(value=[Computed(1)]), "it would come back as a dict"),
+        (deque([Computed(1)]), "it would come back as a dict"),
+        (Item(1, rest={date(2026, 1, 1): 1}), "holds a Item that .*: its 'rest' would"),
     ],
 )
 def test_what_would_be_changed_is_refused_by_its_name(value: Any, where: str) -> None:
     with pytest.raises(ValueNotKeptError, match=where):
         CODEC.dump(value, what="it")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {(1, 2), (3, 4)},
+        frozenset({("a", (None, True, 1.5, b"x")), (), "b", 2**64 - 1}),
+        {frozenset({(1, 2)})},
+        deque([{(1, 2)}]),
+    ],
+)
+def test_a_set_with_tuples_comes_back_as_it_was_also_from_langgraphs_own_serializer(cells: Any) -> None:
+    kept = OwnTypesSerializer().dumps_typed({"cells": cells})
+
+    for reader in (OwnTypesSerializer(), JsonPlusSerializer(allowed_msgpack_modules=None)):
+        assert reader.loads_typed(kept) == {"cells": cells}
+
+
+class State(TypedDict):
+    """A class of which nothing is an instance."""
+
+    number: int
+
+
+class Named(Protocol):
+    """Another."""
+
+    name: str
+
+
+def test_allowed_classes_without_instances_do_not_matter() -> None:
+    codec = Codec(OwnTypesSerializer((State, Named, Note)))
+
+    assert codec.load(codec.dump([{1, 2}, Note(text="State")], what="it")) == [{1, 2}, Note(text="State")]
+
+
+@pytest.mark.parametrize("value", [[Longer(), {1}], {"a": Note(), "b": [Longer()], "c": Item(1)}])
+def test_a_class_that_is_not_allowed_is_named_beside_what_is_looked_at(value: Any) -> None:
+    codec = Codec(OwnTypesSerializer((Note,)), owner="DaprStore")
+
+    with pytest.raises(ValueNotKeptError, match=r"Longer.*pass (it|them) to DaprStore\(allowed_types=\[...\]"):
+        codec.load(codec.dump(value, what="it"))
 
 
 def test_what_was_saved_before_is_read_as_it_was() -> None:

@@ -21,6 +21,7 @@ from langgraph.types import Command
 from dapr_bridge import PayloadTooLargeError, Reference, ValueNotKeptError
 from dapr_bridge._payloads import INLINE_BYTES, Payload, decode_inline, decode_kept, encode_inline, in_one_order
 from dapr_bridge._run_ends import failure_of
+from dapr_bridge._served import wire_serde
 from dapr_bridge._wire import Failure, RunOutcome, RunRequest
 
 SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
@@ -138,6 +139,15 @@ def test_equal_sets_of_two_processes_are_the_same_in_one_order() -> None:
     assert one != other
     assert in_one_order(one) == in_one_order(other)
     assert decode_inline(in_one_order(one), SERDE) == decode_inline(one, SERDE)
+
+
+def test_a_set_with_tuples_is_the_same_in_one_order_as_releases_have_sent_it_that_made_lists_of_them() -> None:
+    value = {"cells": {("b", 1), ("a", 2)}}
+
+    one, other = (encode_inline(value, serde, what="it") for serde in (SERDE, wire_serde()))
+
+    assert one != other
+    assert in_one_order(one) == in_one_order(other)
 
 
 @pytest.mark.parametrize(
