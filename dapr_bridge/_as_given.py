@@ -12,12 +12,12 @@ from typing import Any
 from langgraph.types import Command
 from pydantic import BaseModel
 
-from dapr_bridge._tuples import find_tuples, with_tuples
+from dapr_bridge._tuples import tuples_in, with_tuples
 
 
 def losses_of(value: Any) -> dict[str, Any]:
     """Return, as JSON, what `made_good` needs; nothing when nothing is lost."""
-    tuples = [list(path) for path in find_tuples(value)]
+    tuples = [list(path) for path in tuples_in(value)]
     left_out = _left_out(_model_in(value))
     return {**({"tuples": tuples} if tuples else {}), **({"left_out": left_out} if left_out else {})}
 

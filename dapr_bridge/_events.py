@@ -14,7 +14,7 @@ from dapr.proto import api_v1
 
 from dapr_bridge._contexts import Closing
 from dapr_bridge._payloads import Payload, decode_kept, encode_payload
-from dapr_bridge._tuples import Path, find_tuples, with_tuples
+from dapr_bridge._tuples import Path, tuples_in, with_tuples
 from dapr_bridge.errors import StateStoreUnavailableError, ValueNotKeptError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import DaprSaver
@@ -159,7 +159,7 @@ class EventPublisher:
             namespace=namespace,
             mode=mode,
             value=await self._encode(payload, number),
-            tuples=tuple(find_tuples(payload)),
+            tuples=tuples_in(payload),
         )
         await self._bus.publish(self._topic, event.to_bytes())
 

@@ -6,14 +6,31 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from langgraph.types import Command, Interrupt, Send
+from langgraph.types import Command, Interrupt, Overwrite, Send
 
 Path = tuple[int, ...]
 """Where a value stands in another: its place in each of the containers around it."""
 
+_ATOMS = frozenset({str, bytes, int, float, bool, type(None)})
+
+
+def tuples_in(value: object) -> tuple[Path, ...]:
+    """Return what `find_tuples` finds: most often nothing, which is told in a tenth of its time."""
+    return tuple(find_tuples(value)) if _has_tuples(value) else ()
+
+
+def _has_tuples(value: object) -> bool:
+    left = [value]
+    while left:
+        each = left.pop()
+        if type(each) is tuple:
+            return True
+        left.extend([item for item in _items(each) if type(item) not in _ATOMS])
+    return False
+
 
 def find_tuples(value: object, here: Path = ()) -> Iterator[Path]:
-    """Find the tuples inside of dictionaries, lists, tuples, Commands, Sends and questions."""
+    """Find the tuples inside of dictionaries, lists, tuples, and LangGraph's Commands, Sends, Overwrites and questions."""
     # Exact types: what is derived from these has a form of its own on the wire.
     if type(value) is tuple:
         yield here
@@ -38,7 +55,7 @@ def _items(value: Any) -> Collection[Any]:
         return (value.update, value.resume, *_goals(value))
     if type(value) is Send:
         return (value.arg,)
-    if type(value) is Interrupt:
+    if type(value) in (Interrupt, Overwrite):
         return (value.value,)
     return value if type(value) in (list, tuple) else ()
 
@@ -54,6 +71,8 @@ def _holding(value: Any, items: list[Any]) -> Any:
         return Send(value.node, items[0], timeout=value.timeout)
     if type(value) is Interrupt:
         return Interrupt(value=items[0], id=value.id, response_schema=value.response_schema)
+    if type(value) is Overwrite:
+        return replace(value, value=items[0])
     return items if type(value) is list else value
 
 

@@ -141,7 +141,7 @@ class _Walk:
         pending, load = self.pending[checkpoint_id], self.documents.codec.load
         apart = {task: self.apart[checkpoint_id, task] for task in pending.apart if (checkpoint_id, task) in self.apart}
         return [
-            (task_id, write.channel, load(write.data, f"the write to channel {write.channel!r}"))
+            (task_id, write.channel, write.value(load))
             for task_id, write in in_order({**pending.here, **apart})
             if write.channel in channels
         ]

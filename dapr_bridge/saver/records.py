@@ -11,6 +11,7 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointMeta
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
 
+from dapr_bridge._tuples import Path, with_tuples
 from dapr_bridge.saver.serializer import ChangedError
 from dapr_bridge.saver.unkept import UNSERIALIZABLE, not_allowed, not_kept
 
@@ -175,13 +176,30 @@ class CheckpointRecord:
         return cast("Checkpoint", {**self.checkpoint, "channel_values": dict(values)})
 
 
+TuplesOf = Mapping[int, tuple[Path, ...]]
+"""Where there are tuples in writes, by the indexes of those that have any."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SavedWrite:
-    """One write of a task: its place in the task's list, the channel, the serialized value."""
+    """One write of a task.
+
+    Attributes:
+        index: its place in the task's list.
+        channel: the channel.
+        data: the serialized value.
+        tuples: where there are tuples in the value, of which the serializer makes lists: reducers tell them apart.
+    """
 
     index: int
     channel: str
     data: bytes
+    tuples: tuple[Path, ...] = ()
+
+    def value(self, load: Callable[[bytes, str], Any], *, keeps_tuples: bool = False) -> Any:
+        """Return what was written, deserialized by `load`."""
+        value = load(self.data, f"the write to channel {self.channel!r}")
+        return with_tuples(value, frozenset(self.tuples)) if keeps_tuples else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,17 +221,19 @@ class TaskWrites:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> TaskWrites:
         """Rebuild the writes from `to_document`."""
+        tuples = {index: tuple(map(tuple, paths)) for index, paths in document.get("tuples", ())}
         return cls(
             path=document["path"],
-            output=_saved(document["output"]),
-            control=_saved(document["control"]),
+            output=_saved(document["output"], tuples),
+            control=_saved(document["control"], {}),
             runs=tuple(document.get("runs", ())),
         )
 
     def to_document(self) -> dict[str, Any]:
         """Return plain data for the codec."""
         kept = {"path": self.path, "output": _plain(self.output), "control": _plain(self.control)}
-        return {**kept, "runs": list(self.runs)} if self.runs else kept
+        tuples = [[write.index, write.tuples] for write in self.output if write.tuples]
+        return {**kept, **({"tuples": tuples} if tuples else {}), **({"runs": list(self.runs)} if self.runs else {})}
 
     def merged_with(self, later: TaskWrites, *, is_input: bool) -> TaskWrites:
         """Add what another call saved for the same task.
@@ -277,18 +297,23 @@ class PendingWrites:
         return PendingWrites(here=here, apart=tuple(dict.fromkeys([*self.apart, task_id])))
 
 
-def make_task_writes(writes: Iterable[tuple[str, bytes]], path: str, *, run_id: str | None = None) -> TaskWrites:
+def make_task_writes(
+    writes: Iterable[tuple[str, bytes]],
+    path: str,
+    *,
+    run_id: str | None = None,
+    tuples: TuplesOf | None = None,
+) -> TaskWrites:
     """Number serialized writes as LangGraph's savers do and part output from control.
 
     Args:
         writes: channels and serialized values.
         path: LangGraph's task path.
         run_id: of an input's writes and of a question, the run that they come with.
+        tuples: where there are tuples in an output's values, by their places.
     """
-    saved = [
-        SavedWrite(index=WRITES_IDX_MAP.get(channel, position), channel=channel, data=data)
-        for position, (channel, data) in enumerate(writes)
-    ]
+    rows = [(WRITES_IDX_MAP.get(channel, position), channel, data) for position, (channel, data) in enumerate(writes)]
+    saved = _saved(rows, tuples or {})
     output = tuple(write for write in saved if write.channel not in _CONTROL_CHANNELS)
     control = tuple(write for write in saved if write.channel in _CONTROL_CHANNELS)
     runs = (run_id,) if run_id else ()
@@ -307,5 +332,9 @@ def _plain(writes: Iterable[SavedWrite]) -> list[list[Any]]:
     return [[write.index, write.channel, write.data] for write in writes]
 
 
-def _saved(rows: Iterable[Sequence[Any]]) -> tuple[SavedWrite, ...]:
-    return tuple(SavedWrite(index=index, channel=channel, data=data) for index, channel, data in rows)
+def _saved(rows: Iterable[Sequence[Any]], tuples: TuplesOf) -> tuple[SavedWrite, ...]:
+    # Control writes are not numbered by their places, or hold texts.
+    return tuple(
+        SavedWrite(index=index, channel=channel, data=data, tuples=tuples.get(index, ()))
+        for index, channel, data in rows
+    )

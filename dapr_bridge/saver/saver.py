@@ -26,7 +26,7 @@ from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge.errors import ValueNotFoundError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import copying, delta, keeping, reading, removal, tasks, writing
-from dapr_bridge.saver.documents import ALL, Documents, Memory, Place
+from dapr_bridge.saver.documents import Documents, Glimpse, Memory, Place
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.saver.listing import Search
@@ -303,7 +303,7 @@ class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
 
     def _get_tuple(self, config: RunnableConfig) -> Steps[CheckpointTuple | None]:
         place = _place(config)
-        glimpse = ALL if place.namespace else self._glimpse
+        glimpse = Glimpse(keeps_tuples=self._glimpse.keeps_tuples) if place.namespace else self._glimpse
         found = yield from reading.read_checkpoint(self._documents, place, get_checkpoint_id(config), glimpse)
         if found:
             self._note_driven(place, found.checkpoint["id"], found.metadata)

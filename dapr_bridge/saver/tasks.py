@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dapr_bridge._tuples import tuples_in
 from dapr_bridge.saver.documents import Documents, Place, TaskPut, guard_of
 from dapr_bridge.saver.effects import Pause, Steps
 from dapr_bridge.saver.records import INPUT_TASK, make_task_writes
@@ -37,7 +38,9 @@ def put_writes(
     """
     codec, memory = documents.codec, documents.memory
     data = [(channel, codec.dump(value, what=f"the write to channel {channel!r}")) for channel, value in writes]
-    put = TaskPut(task_id, place.apart_key(checkpoint_id, task_id), make_task_writes(data, path, run_id=run_id))
+    found = {position: paths for position, (_, value) in enumerate(writes) if (paths := tuples_in(value))}
+    saved = make_task_writes(data, path, run_id=run_id, tuples=found)
+    put = TaskPut(task_id, place.apart_key(checkpoint_id, task_id), saved)
     pending_key = place.pending_key(checkpoint_id)
     memory.task_puts.join(pending_key, put)
     try:

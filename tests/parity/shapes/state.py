@@ -205,6 +205,36 @@ def schemas_for_input_output_and_in_between() -> AnyGraph:
     return graph.compile()
 
 
+def tell(old: list[str], new: list[str] | tuple[str, ...]) -> list[str]:
+    """Gather what is said: a tuple is one thing of several words, as a message may be; a list is several."""
+    return [*old, " ".join(new)] if isinstance(new, tuple) else [*old, *new]
+
+
+class Said(TypedDict, total=False):
+    """What is said."""
+
+    said: Annotated[list[str], tell]
+
+
+def tuples_that_a_reducer_tells_from_lists() -> AnyGraph:
+    def write(name: str):
+        async def node(_: Said) -> dict[str, tuple[str, ...]]:
+            return {"said": (name, "says")}
+
+        return node
+
+    async def finish(state: Said) -> Said:
+        return {"said": [f"{len(state.get('said', []))} in all"]}
+
+    graph = StateGraph(Said)
+    for name in ("a", "b"):
+        graph.add_node(name, write(name))
+        graph.add_edge(START, name)
+    graph.add_node("finish", finish)
+    graph.add_edge(["a", "b"], "finish")
+    return graph.compile()
+
+
 class Model(BaseModel):
     """A state that pydantic checks."""
 
@@ -323,6 +353,13 @@ _IN = Ask({"words": ["in"]})
 
 SHAPES = (
     Shape(build=reducers, script=[Ask({"added": 10, "last": "none"}), Ask({"most": 99})]),
+    Shape(
+        build=tuples_that_a_reducer_tells_from_lists,
+        script=[
+            Ask({"said": ("in", "put")}),
+            Ask(Command(update={"said": ("by", "hand")}, goto=["a", "b"])),
+        ],
+    ),
     Shape(
         build=messages,
         script=[

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.types import Command, Send
+from langgraph.types import Command, Overwrite, Send
 from pydantic import BaseModel
 
 from dapr_bridge._as_given import losses_of, made_good
@@ -36,6 +36,7 @@ def through_the_serializer(value: Any) -> Any:
         Command(update=[("words", ["x"]), ("words", ["y"])]),
         Command(resume={"a" * 32: (1, (2,))}, goto=[Send("a", {"n": (1,)}), "b"]),
         Command(goto=Send("a", (1, [2]))),
+        {"messages": Overwrite([("user", "hi")])},
     ],
 )
 def test_tuples_stay_tuples(value: Any) -> None:

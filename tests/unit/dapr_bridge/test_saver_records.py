@@ -52,6 +52,19 @@ def test_the_answers_to_a_task_are_kept_beside_its_later_output() -> None:
     assert channels(asked.merged_with(answered, is_input=False)) == [("__interrupt__", b"1"), ("a", b"1")]
 
 
+def test_tuples_in_what_is_written_come_back_as_tuples_from_documents_that_earlier_releases_read_too() -> None:
+    codec, value = Codec(JsonPlusSerializer()), [("a", (1,))]
+    kept = make_task_writes([("x", codec.dump(value, what="x"))], "path", tuples={0: ((0,), (0, 1))})
+    document = codec.load(codec.dump(kept.to_document(), what="a document"))
+
+    [again] = TaskWrites.from_document(document).in_order()
+    [as_saved_earlier] = TaskWrites.from_document({**document, "tuples": []}).in_order()
+
+    assert again.value(codec.load, keeps_tuples=True) == value
+    assert again.value(codec.load) == as_saved_earlier.value(codec.load, keeps_tuples=True) == [["a", [1]]]
+    assert document["output"] == [[0, "x", again.data]]
+
+
 def test_the_last_mark_of_a_kind_wins() -> None:
     merged = writes("__resume__", value=b"1").merged_with(writes("__resume__", value=b"2"), is_input=False)
 
