@@ -14,9 +14,9 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.pregel import Pregel
-from langgraph.types import Command, Interrupt, StateSnapshot
+from langgraph.types import Command, Interrupt, PregelTask
 
-from dapr_bridge._langgraph import INTERRUPT, RESUME, TASKS
+from dapr_bridge._langgraph import INTERRUPT, RESUME, TASKS, path_of
 from dapr_bridge._pending import PendingTasks, is_by_id
 from dapr_bridge.saver import DaprSaver
 from dapr_bridge.saver.reading import BY_HAND
@@ -68,20 +68,31 @@ class Answering:
 
     async def _is_moved(self, task_id: str, question: Interrupt, config: RunnableConfig) -> bool:
         """Whether a question is asked no more as it was, for a person has edited the state in which it was asked."""
-        if not any(self.graph.get_subgraphs()):
-            return False
-        state = await self.graph.aget_state(config, subgraphs=True)
-        [node] = [task.name for task in state.tasks if task.id == task_id] or [""]
-        if not node or _asks(state, task_id, question):
+        state = await self.graph.aget_state(config)
+        [task] = [each for each in state.tasks if each.id == task_id] or [None]
+        if task is None or await self._asks(task, question):
             return False
         places = await self.saver.anamespaces(state.config.get("configurable", {})["thread_id"])
-        within = [each for each in places if each.split(_LEVEL)[0] in (node, f"{node}:{task_id}")]
+        within = [each for each in places if each.split(_LEVEL)[0] in (task.name, f"{task.name}:{task_id}")]
         found = [each for place in within for each in await self._list(place, config)]
         edits = [each.checkpoint["id"] for each in found if each.metadata.get("source") in BY_HAND]
         if not edits:
             return False
         since = [each for each in found if each.checkpoint["id"] >= max(edits)]
         return not any(_has_asked(each, question) or _has_answered(each) for each in since)
+
+    async def _asks(self, task: PregelTask, question: Interrupt) -> bool:
+        """Whether a question of a task is asked within it too, down to the innermost subgraph that is read here."""
+        if not isinstance(task.state, dict) or not self._is_here(task.state):
+            return True
+        state = await self.graph.aget_state(task.state)
+        asking = [each for each in state.tasks if _is_among(question, each.interrupts)]
+        return any([await self._asks(each, question) for each in asking])
+
+    def _is_here(self, config: RunnableConfig) -> bool:
+        """Whether a subgraph is not one that runs elsewhere, of which only the name may be known."""
+        path = path_of(config.get("configurable", {})["checkpoint_ns"])
+        return any(isinstance(each, Pregel) for _, each in self.graph.get_subgraphs(namespace=path, recurse=True))
 
     async def _list(self, namespace: str, config: RunnableConfig) -> Sequence[CheckpointTuple]:
         thread_id = config.get("configurable", {})["thread_id"]
@@ -99,13 +110,6 @@ def _to_the_only_one(answer: Any, pending: PendingTasks, tasks: Collection[str])
     """Return an answer by the id of the question that waits in these tasks."""
     questions = [question.id for task_id in tasks for question in pending.asked[task_id]]
     return dict.fromkeys(questions, answer) if len(questions) == 1 else {}
-
-
-def _asks(state: StateSnapshot, task_id: str, question: Interrupt) -> bool:
-    """Whether a question of a task is asked within it too, down to the innermost subgraph that is known."""
-    inner = [task.state for task in state.tasks if task.id == task_id and isinstance(task.state, StateSnapshot)]
-    asking = [(each, task.id) for each in inner for task in each.tasks if _is_among(question, task.interrupts)]
-    return not inner or any(_asks(*each, question) for each in asking)
 
 
 def _has_asked(found: CheckpointTuple, question: Interrupt) -> bool:

@@ -12,9 +12,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, RetryPolicy
 
+from dapr_bridge import DurableGraph, Unit
 from dapr_bridge.testing import ControlPlane
 from tests.kit.client_rig import ClientRig, client_rig, on_thread
 from tests.kit.client_worker import State, build_graphs
+from tests.kit.deliveries import Rig
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +64,19 @@ async def test_its_questions_reach_the_graph_around_it(rig: ClientRig, how: str)
     assert sorted(asked) == ["left?", "right?"]
     assert output["words"][-1] == "closed"
     assert {"left: yes, left?", "right: yes, right?"} < set(output["words"])
+
+
+@pytest.mark.parametrize("unit", ["run", "task"])
+async def test_an_answer_without_an_id_reaches_one_of_which_a_hosted_graph_knows_only_the_name(
+    rig: ClientRig, unit: Unit
+) -> None:
+    given = [{"words": ["in"]}, Command(resume="yes"), Command(resume="yes")]
+    async with DurableGraph("asking", saver=rig.saver, address=rig.sidecar.address) as durable:
+        around = StateGraph(State).add_node("inside", durable).add_edge(START, "inside").compile()
+        runs = Rig(rig.saver, unit, built=around, thread_id="by name")
+        outcomes = [await runs.deliver(f"run-{number}", value) for number, value in enumerate(given)]
+
+    assert [outcome.status for outcome in outcomes] == ["interrupted", "interrupted", "finished"]
 
 
 async def test_in_a_runnable_it_runs_on_the_thread_of_the_call_around_it(rig: ClientRig) -> None:
