@@ -105,8 +105,7 @@ class Calls:
             run_id = f"{call.run_id}-{number}"
             request, is_begun = await self._begin(given, replace(call, run_id=run_id))
             outcome = await self._runs.outcome(run_id, call.control)
-            if call.nest and commands_the_graph_around(outcome):
-                raise call.nest.parent_command(await self._values.value(outcome.output or {}, what="a Command"))
+            await self._obey(call, outcome)
             end = NestedEnd.of(lambda: self._result(request, outcome), is_old=not is_begun)
             if not isinstance(end.result, GraphResult):
                 return end
@@ -132,6 +131,7 @@ class Calls:
                 ended = await outcome
             finally:
                 outcome.cancel()
+        await self._obey(call, ended)
         result = self._result(request, ended)
         await report.ends(result, self._graph, call.options)
         if is_begun:
@@ -142,6 +142,11 @@ class Calls:
             report.output = output = await self.value(result.output)
             if is_due and differ(output, values):
                 yield shape.event((), "values", output)
+
+    async def _obey(self, call: Call, outcome: RunOutcome) -> None:
+        """Raise what a run commands the graph in whose node it was called, if it does."""
+        if call.nest and commands_the_graph_around(outcome):
+            raise call.nest.parent_command(await self._values.value(outcome.output or {}, what="a Command"))
 
     async def value(self, output: Any) -> Any:
         """Return an output itself, which may have been saved by reference."""

@@ -89,11 +89,19 @@ def called(graph: Any) -> Any:
     return call
 
 
+def watched(graph: Any) -> Any:
+    async def watch(state: State, config: RunnableConfig) -> None:
+        async for _ in graph.astream(state, config):
+            pass
+
+    return watch
+
+
 @pytest.fixture(scope="module")
 def sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """A sidecar with a SQLite store."""
     folder = tmp_path_factory.mktemp("handoffs")
-    with sqlite_sidecar("handoffs", control_plane=control_plane, folder=folder) as running:
+    with sqlite_sidecar("handoffs", control_plane=control_plane, folder=folder, streams=True) as running:
         yield running
     collect_event_loops()
 
@@ -102,15 +110,15 @@ def sidecar(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactor
 async def hosted(sidecar: Sidecar, name: str, unit: Unit) -> AsyncIterator[DurableGraph]:
     graphs = {**build_graphs(), **build_unkept()}
     with DaprSaver("execution-state", address=sidecar.address) as saver:
-        worker = GraphWorker(graphs=graphs, saver=saver, unit=unit, address=sidecar.address, events=None)
-        client = DurableGraph(graphs[name], name=name, saver=saver, address=sidecar.address, events=None)
+        worker = GraphWorker(graphs=graphs, saver=saver, unit=unit, address=sidecar.address)
+        client = DurableGraph(graphs[name], name=name, saver=saver, address=sidecar.address)
         async with worker, client as durable:
             yield durable
 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("name", list(build_graphs()))
-@pytest.mark.parametrize("how", [as_it_is, called])
+@pytest.mark.parametrize("how", [as_it_is, called, watched])
 async def test_it_goes_where_a_subgraph_would(
     sidecar: Sidecar, how: Callable[[Any], Any], name: str, unit: Unit
 ) -> None:
