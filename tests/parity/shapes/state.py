@@ -321,6 +321,25 @@ def values_that_are_nothing() -> AnyGraph:
     return graph.compile()
 
 
+def tuples_in_a_context_and_in_answers() -> AnyGraph:
+    async def tell(_: Words, runtime: Runtime[dict[str, Any]]) -> Words:
+        return {"words": [f"in {runtime.context}"]}
+
+    def write(name: str):
+        async def node(_: Words) -> Words:
+            return {"words": [f"{name} {interrupt(name)!r}"]}
+
+        return node
+
+    graph = StateGraph(Words, context_schema=dict)
+    graph.add_node("tell", tell)
+    graph.add_edge(START, "tell")
+    for name in ("a", "b"):
+        graph.add_node(name, write(name))
+        graph.add_edge("tell", name)
+    return graph.compile()
+
+
 def large_values() -> AnyGraph:
     graph = StateGraph(Words)
     graph.add_node("large", say("x" * 200_000))
@@ -353,6 +372,13 @@ _IN = Ask({"words": ["in"]})
 
 SHAPES = (
     Shape(build=reducers, script=[Ask({"added": 10, "last": "none"}), Ask({"most": 99})]),
+    Shape(
+        build=tuples_in_a_context_and_in_answers,
+        script=[
+            Ask({"words": []}, context={"pair": (1, 2)}),
+            Answer([("to", "a"), ["to", ("b",)]]),
+        ],
+    ),
     Shape(
         build=tuples_that_a_reducer_tells_from_lists,
         script=[
