@@ -17,7 +17,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import Command, Interrupt, PregelTask
 
 from dapr_bridge._langgraph import INTERRUPT, RESUME, TASKS, path_of
-from dapr_bridge._pending import PendingTasks, is_by_id
+from dapr_bridge._pending import AnswerToTheNext, PendingTasks, is_by_id
 from dapr_bridge.saver import DaprSaver
 from dapr_bridge.saver.reading import BY_HAND
 from dapr_bridge.saver.records import INPUT_TASK
@@ -52,7 +52,7 @@ class Answering:
         if head is None or not isinstance(value, Command) or value.resume is None:
             return value, head
         # LangGraph keeps an answer without an id also when it has been given, and would give it once more.
-        head, pending = _without(head, INPUT_TASK, RESUME), PendingTasks.on(head)
+        head, pending = _without_answer(head), PendingTasks.on(head)
         if is_by_id(value) or not pending.asked:
             return value, head
         own = await self.saver.aasked_by(run_id, head)
@@ -64,7 +64,7 @@ class Answering:
             return value, head
         [task_id], [question] = pending.asked, pending.questions
         is_gone = _is_replaced(head, pending) or await self._is_moved(task_id, question, config)
-        return value, _without(head, task_id, INTERRUPT) if is_gone else head
+        return AnswerToTheNext(resume=value.resume, update=value.update, goto=value.goto) if is_gone else value, head
 
     async def _is_moved(self, task_id: str, question: Interrupt, config: RunnableConfig) -> bool:
         """Whether a question is asked no more as it was, for a person has edited the state in which it was asked."""
@@ -124,6 +124,7 @@ def _has_answered(found: CheckpointTuple) -> bool:
     return any(channel == RESUME for _, channel, _ in found.pending_writes or ())
 
 
-def _without(head: CheckpointTuple, task_id: str, channel: str) -> CheckpointTuple:
-    """Return a checkpoint without what a task has written to a channel."""
-    return head._replace(pending_writes=[each for each in head.pending_writes or () if each[:2] != (task_id, channel)])
+def _without_answer(head: CheckpointTuple) -> CheckpointTuple:
+    """Return a checkpoint without an answer that came without an id."""
+    writes = [each for each in head.pending_writes or () if each[:2] != (INPUT_TASK, RESUME)]
+    return head._replace(pending_writes=writes)

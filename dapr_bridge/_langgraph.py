@@ -6,6 +6,7 @@ each, and say what broke when a release of LangGraph changes it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -111,9 +112,22 @@ class KeepingSerializer(jsonplus.JsonPlusSerializer):
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """Serialize a value; returns how, and its bytes."""
+        _lost.sets.clear()
         if obj is None or isinstance(obj, bytes | bytearray):
             return super().dumps_typed(obj)
         return "msgpack", _encoder()(obj)
+
+    def has_lost_a_set(self) -> bool:
+        """Whether what this thread has serialized last holds a set that will be a list: of tuples that are no keys."""
+        return bool(_lost.sets)
+
+
+class _LostSets(threading.local):
+    def __init__(self) -> None:
+        self.sets: list[object] = []
+
+
+_lost = _LostSets()
 
 
 @cache
@@ -129,10 +143,12 @@ def _encoder() -> Callable[[Any], bytes]:
             fields = {**value.model_dump(exclude={"artifact"}), "artifact": value.artifact}
             parts = (kind.__module__, kind.__name__, fields, "model_validate_json")
             return ormsgpack.Ext(jsonplus.EXT_PYDANTIC_V2, encode(parts))
-        if isinstance(value, set | frozenset) and _has_tuples_as_keys(cast("frozenset[object]", value)):
-            # Of keys it makes tuples again.
-            parts = (kind.__module__, kind.__name__, dict.fromkeys(cast("frozenset[object]", value)))
-            return ormsgpack.Ext(jsonplus.EXT_CONSTRUCTOR_SINGLE_ARG, encode(parts))
+        if isinstance(value, set | frozenset) and any(type(each) is tuple for each in cast("frozenset[object]", value)):
+            if all(map(_is_key, cast("frozenset[object]", value))):
+                # Of keys it makes tuples again.
+                parts = (kind.__module__, kind.__name__, dict.fromkeys(cast("frozenset[object]", value)))
+                return ormsgpack.Ext(jsonplus.EXT_CONSTRUCTOR_SINGLE_ARG, encode(parts))
+            _lost.sets.append(value)
         return encode_others(value)
 
     # The two call each other by these names.
@@ -140,12 +156,8 @@ def _encoder() -> Callable[[Any], bytes]:
     return encode
 
 
-def _has_tuples_as_keys(items: Collection[object]) -> bool:
-    """Whether there are tuples among the items of a set, and all can be keys that come back as they were."""
-    return any(type(each) is tuple for each in items) and all(map(_is_key, items))
-
-
 def _is_key(item: object) -> bool:
+    """Whether an item of a set can be a key that comes back as it was."""
     if type(item) is tuple:
         return all(map(_is_key, cast("tuple[object, ...]", item)))
     return item is None or type(item) in (str, bytes, int, float, bool)

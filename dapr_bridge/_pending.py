@@ -63,13 +63,17 @@ def handler_id(task_id: str) -> str:
     return str(uuid5(UUID(task_id), "error handler"))
 
 
+class AnswerToTheNext(Command[Any]):
+    """A command whose answer is for whatever asks next, and not for what is saved as waiting."""
+
+
 def answers_of(value: Any, pending: PendingTasks) -> Mapping[str, Any]:
     """Return the answers that an input brings to open questions, by interrupt id.
 
     `Command(resume=answer)` answers the one open question. With several open, LangGraph refuses that form. With a Send
     to go to, it answers what that one's task will ask: the Send takes the place of those that wait.
     """
-    if not isinstance(value, Command) or value.resume is None:
+    if not isinstance(value, Command) or value.resume is None or isinstance(value, AnswerToTheNext):
         return {}
     known = {question.id for question in pending.questions}
     if is_by_id(value):

@@ -30,7 +30,7 @@ def _has_tuples(value: object) -> bool:
 
 
 def find_tuples(value: object, here: Path = ()) -> Iterator[Path]:
-    """Find the tuples inside of dictionaries, lists, tuples, and LangGraph's Commands, Sends, Overwrites and Interrupts."""
+    """Find the tuples inside of dictionaries, lists, tuples, and what of LangGraph's holds values, such as Commands."""
     # Exact types: what is derived from these has a form of its own on the wire.
     if type(value) is tuple:
         yield here

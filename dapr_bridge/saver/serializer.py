@@ -19,7 +19,6 @@ from pydantic import BaseModel
 from dapr_bridge._langgraph import KeepingSerializer
 
 _MISSING = object()
-_SETS = b"builtins"
 _ATOMS = frozenset({str, bytes, int, float, bool, type(None)})
 
 
@@ -48,7 +47,9 @@ class OwnTypesSerializer(KeepingSerializer):
             ChangedError: a set, or something of one's own, would come back as another.
         """
         kind, data = super().dumps_typed(obj)
-        if any(name in data for name in (*self._names, _SETS)):
+        if self.has_lost_a_set():
+            raise ChangedError("it would come back as a list")
+        if any(name in data for name in self._names):
             for change in self._look.changes(obj, self.loads_typed((kind, data))):
                 raise ChangedError(change)
         return kind, data
