@@ -28,10 +28,6 @@ _MOST_ASKED_BYTES = 1 << 20
 _MOST_SAID = 8_000
 """Characters of an error's message that travel."""
 
-_TO_NOBODY = (
-    "a node has returned Command(graph=Command.PARENT): there is no graph around, call this one in a node of another"
-)
-
 NOT_OF_THE_GRAPH = (StateStoreError, StaleWriterError, ThreadLostError)
 """What ends an attempt and not the run: the next attempt goes on from where the thread stands."""
 
@@ -130,7 +126,7 @@ class RunEnds:
 
 def failure_of(error: Exception, *, node: str | None, task_id: str | None) -> Failure:
     """Return what went wrong at a node, at no more length than history carries."""
-    message = _TO_NOBODY if isinstance(error, ParentCommand) else str(error)
+    message = str(error)
     if len(message) > _MOST_SAID:
         message = f"{message[:_MOST_SAID]}... ({len(message):,} characters)"
     return Failure(node=node, task_id=task_id, error_type=type(error).__name__, message=message)

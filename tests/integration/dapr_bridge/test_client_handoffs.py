@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import ParentCommand
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
@@ -131,12 +132,14 @@ async def test_it_goes_where_a_subgraph_would(
 
 
 @pytest.mark.parametrize("unit", UNITS)
-async def test_by_itself_it_fails_and_tells_nothing_of_the_state(sidecar: Sidecar, unit: Unit) -> None:
+async def test_by_itself_it_fails_as_it_does_in_langgraph(sidecar: Sidecar, unit: Unit) -> None:
     async with hosted(sidecar, "beside", unit) as durable:
-        with pytest.raises(GraphFailedError, match="there is no graph around") as failed:
+        with pytest.raises(GraphFailedError) as failed:
             await durable.ainvoke({"words": ["in"]}, on_thread(f"alone {unit}"))
+    with pytest.raises(ParentCommand) as native:
+        await build_graphs()["beside"].ainvoke({"words": ["in"]})
 
-    assert failed.value.error_type == "ParentCommand"
+    assert (failed.value.error_type, failed.value.message) == ("ParentCommand", str(native.value))
 
 
 @pytest.mark.parametrize("unit", UNITS)

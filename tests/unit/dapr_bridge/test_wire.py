@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.errors import ParentCommand
 from langgraph.types import Command
 
 from dapr_bridge import PayloadTooLargeError, Reference, ValueNotKeptError
@@ -197,13 +196,3 @@ def test_of_an_errors_message_history_carries_the_beginning() -> None:
 
     assert short == "why"
     assert long == "x" * 8_000 + "... (6,000,000 characters)"
-
-
-def test_a_command_to_a_graph_around_says_nothing_of_the_state() -> None:
-    command: Command[str] = Command(graph=Command.PARENT, goto="other", update={"words": ["a secret"]})
-
-    failure = failure_of(ParentCommand(command), node=None, task_id=None)
-
-    assert failure.error_type == "ParentCommand"
-    assert "there is no graph around" in failure.message
-    assert "secret" not in failure.message
