@@ -112,19 +112,22 @@ class KeepingSerializer(jsonplus.JsonPlusSerializer):
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """Serialize a value; returns how, and its bytes."""
-        _lost.sets.clear()
-        if obj is None or isinstance(obj, bytes | bytearray):
-            return super().dumps_typed(obj)
-        return "msgpack", _encoder()(obj)
+        return self.dumped(obj)[0]
 
-    def has_lost_a_set(self) -> bool:
-        """Whether what this thread has serialized last holds a set that will be a list: of tuples that are no keys."""
-        return bool(_lost.sets)
+    def dumped(self, obj: Any) -> tuple[tuple[str, bytes], bool]:
+        """Serialize a value; returns also whether a set in it will be a list: one of tuples that are no keys."""
+        if obj is None or isinstance(obj, bytes | bytearray):
+            return super().dumps_typed(obj), False
+        # A class of one's own may serialize something itself while it is asked for its fields.
+        around, _lost.is_any = _lost.is_any, False
+        try:
+            return ("msgpack", _encoder()(obj)), _lost.is_any
+        finally:
+            _lost.is_any = around
 
 
 class _LostSets(threading.local):
-    def __init__(self) -> None:
-        self.sets: list[object] = []
+    is_any = False
 
 
 _lost = _LostSets()
@@ -148,7 +151,7 @@ def _encoder() -> Callable[[Any], bytes]:
                 # Of keys it makes tuples again.
                 parts = (kind.__module__, kind.__name__, dict.fromkeys(cast("frozenset[object]", value)))
                 return ormsgpack.Ext(jsonplus.EXT_CONSTRUCTOR_SINGLE_ARG, encode(parts))
-            _lost.sets.append(value)
+            _lost.is_any = True
         return encode_others(value)
 
     # The two call each other by these names.

@@ -46,8 +46,8 @@ class OwnTypesSerializer(KeepingSerializer):
         Raises:
             ChangedError: a set, or something of one's own, would come back as another.
         """
-        kind, data = super().dumps_typed(obj)
-        if self.has_lost_a_set():
+        (kind, data), has_lost_a_set = self.dumped(obj)
+        if has_lost_a_set:
             raise ChangedError("it would come back as a list")
         if any(name in data for name in self._names):
             for change in self._look.changes(obj, self.loads_typed((kind, data))):

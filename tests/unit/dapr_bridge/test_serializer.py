@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, TypedDict
+from uuid import UUID
 
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import Command, Interrupt, Overwrite, Send
-from pydantic import BaseModel, Field, RootModel, field_validator
+from pydantic import BaseModel, Field, RootModel, field_validator, model_serializer
 
 from dapr_bridge import ValueNotKeptError
 from dapr_bridge.saver.records import Codec
-from dapr_bridge.saver.serializer import OwnTypesSerializer
+from dapr_bridge.saver.serializer import ChangedError, OwnTypesSerializer
 
 
 class Note(BaseModel):
@@ -170,6 +172,32 @@ def test_a_set_with_tuples_comes_back_as_it_was_also_from_langgraphs_own_seriali
 
     for reader in (OwnTypesSerializer(), JsonPlusSerializer(allowed_msgpack_modules=None)):
         assert reader.loads_typed(kept) == {"cells": cells}
+
+
+_LOST = {(UUID(int=1),)}
+
+
+class Saving(BaseModel):
+    """A model that serializes something else when it is asked for its fields."""
+
+    cells: Any
+
+    @model_serializer
+    def saved(self) -> dict[str, Any]:
+        with suppress(ChangedError):
+            OwnTypesSerializer().dumps_typed(self.cells)
+        return {"cells": None}
+
+
+@pytest.mark.parametrize("inner", [None, _LOST], ids=["without", "with"])
+@pytest.mark.parametrize("outer", [None, _LOST], ids=["without", "with"])
+def test_a_set_is_looked_for_in_what_is_saved_and_not_in_what_a_class_of_ones_own_saves_meanwhile(
+    outer: Any, inner: Any
+) -> None:
+    expected = pytest.raises(ChangedError) if outer else nullcontext()
+
+    with expected:
+        OwnTypesSerializer().dumps_typed([outer, Saving(cells=inner)])
 
 
 class State(TypedDict):
