@@ -43,7 +43,7 @@ def with_tuples(value: Any, paths: Collection[Path], here: Path = ()) -> Any:
     if not paths:
         return value
     items = [with_tuples(item, paths, (*here, place)) for place, item in enumerate(_items(value))]
-    if here in paths:
+    if here in paths and type(value) in (list, tuple):
         return tuple(items)
     return _holding(value, items)
 

@@ -40,3 +40,8 @@ def test_a_command_comes_back_with_the_tuples_of_its_answers_and_its_update() ->
     arrived = with_tuples(serde.loads_typed(serde.dumps_typed(command)), frozenset(find_tuples(command)))
 
     assert (arrived.resume, arrived.update, arrived.goto) == (command.resume, command.update, command.goto)
+
+
+@pytest.mark.parametrize("value", [5, "text", None, {"a": 1}])
+def test_where_another_value_has_a_tuple_only_a_list_becomes_one(value: Any) -> None:
+    assert with_tuples({"x": [value]}, frozenset(find_tuples({"x": ((1,),)}))) == {"x": (value,)}
