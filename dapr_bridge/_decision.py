@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,9 @@ from langgraph.types import Interrupt
 
 from dapr_bridge._fan_out import Announcement
 from dapr_bridge._pending import PendingTasks
+from dapr_bridge._supersteps import Superstep
+
+_LONG_AGO_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +95,38 @@ class Decision:
         questions = pending.asked.get(task["id"], ())
         answers = {each.id: self.answers[each.id] for each in questions if each.id in self.answers}
         return PlannedTask(id=task["id"], node=task["name"], answers=answers)
+
+
+@dataclass
+class Looked:
+    """What a task's checkpoint was looked at for, and when.
+
+    Attributes:
+        checkpoint_id: the checkpoint.
+        is_last: whether the task is run however that was: where a worker has very many, each takes its time.
+        was_long_ago: whether it was so long ago that the task was not run.
+        is_outgrown: whether it was not run for LangGraph would have run tasks beside it that were not known.
+        superstep: the tasks that were.
+    """
+
+    checkpoint_id: str
+    is_last: bool = False
+    was_long_ago: bool = False
+    is_outgrown: bool = False
+    superstep: Superstep = field(default_factory=Superstep)
+    _at: float = 0.0
+
+    def begin(self, superstep: Superstep) -> None:
+        """Note that it is looked at now."""
+        self._at, self.superstep = time.monotonic(), superstep
+
+    def is_out_of_date(self, announced: Announcement) -> bool:
+        """Tell whether LangGraph, about to run the tasks after a checkpoint, is to be stopped."""
+        if announced_id(announced) != self.checkpoint_id:
+            return True
+        self.was_long_ago = not self.is_last and time.monotonic() - self._at >= _LONG_AGO_SECONDS
+        self.is_outgrown = not self.is_last and not self.superstep.has_all(announced)
+        return self.was_long_ago or self.is_outgrown
 
 
 def announced_id(announced: Announcement) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import UUID, uuid5
 
@@ -89,7 +89,7 @@ def with_answers_by_id(value: Any, answers: Mapping[str, Any]) -> Any:
     by now, for the next question of the same task.
     """
     if isinstance(value, Command) and (answers or is_by_id(value)):
-        return Command(resume=dict(answers), update=value.update, goto=value.goto)
+        return replace(value, resume=dict(answers))
     return value
 
 

@@ -7,7 +7,6 @@ the saver.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -22,8 +21,8 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, GraphOutput, Interrupt, StreamMode
 
 from dapr_bridge._backlog import streamed
-from dapr_bridge._decision import Decision, PlannedTask, announced_id
-from dapr_bridge._fan_out import Announcement, FanOut
+from dapr_bridge._decision import Decision, Looked, PlannedTask, announced_id
+from dapr_bridge._fan_out import FanOut
 from dapr_bridge._langgraph import (
     INTERRUPT,
     TASKS,
@@ -43,8 +42,6 @@ from dapr_bridge._wire import Stage
 
 Graph = Pregel[Any, Any, Any, Any]
 _LEVEL = "|"
-
-_LONG_AGO_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,21 +172,23 @@ class Stepper:
         Raises:
             Exception: the node's exception, after its own retries.
         """
-        looked = _Looked(checkpoint_id)
+        looked = Looked(checkpoint_id)
         end = await self._try_task(task, config, looked, last_step)
-        if looked.was_long_ago:
-            # The worker was stopped on the way to the node; another one may have saved the task meanwhile.
-            end = await self._try_task(task, config, _Looked(checkpoint_id, is_last=True), last_step)
+        if looked.was_long_ago or looked.is_outgrown:
+            # The worker was stopped on the way to the node, and another one may have saved the task meanwhile; or the
+            # superstep was planned here before a caller's Command, which another worker has taken, called more.
+            self._plans.forget(checkpoint_id, looked.superstep)
+            end = await self._try_task(task, config, Looked(checkpoint_id, is_last=True), last_step)
         return end
 
-    async def _try_task(self, task: PlannedTask, config: RunnableConfig, looked: _Looked, last_step: int) -> TaskEnd:
+    async def _try_task(self, task: PlannedTask, config: RunnableConfig, looked: Looked, last_step: int) -> TaskEnd:
         """Run one task, unless too long has passed since its checkpoint was looked at."""
         checkpoint_id = looked.checkpoint_id
         superstep = await self._superstep(config, checkpoint_id)
         if superstep is None:
             return "stale"
         view = TaskView(self._saver, task_id=task.id, superstep=superstep, nested=self._subgraphs)
-        looked.begin()
+        looked.begin(superstep)
         head = await view.aget_tuple(config)
         if head is None or _id(head) != checkpoint_id:
             return "stale"
@@ -220,13 +219,18 @@ class Stepper:
             return "saved"
         return "paused" if view.has_asked else "stopped"
 
-    async def output_so_far(self, config: RunnableConfig) -> Any:
-        """Return what LangGraph's output is while tasks wait: with the writes of those that are done."""
+    async def output_so_far(self, config: RunnableConfig, *, planned: Superstep | None = None) -> Any:
+        """Return what LangGraph's output is while tasks wait: with the writes of those that are done.
+
+        Args:
+            config: LangGraph's.
+            planned: the superstep of these tasks, when LangGraph has planned it just now.
+        """
         head = await self.view.aget_tuple(config)
         if head and has_input(head):
             # LangGraph's state does not show the tasks that a caller's `Command` has called.
             ear = DeafEar() if self._ear else None
-            return (await self._with_saved(config, head, ear)).output.value
+            return (await self._with_saved(config, head, ear, planned)).output.value
         self.view.hand_out(head)
         values = (await self._graph.aget_state(config)).values
         whole = self._graph.stream_channels_asis if self._ear else self._graph.output_channels
@@ -246,7 +250,7 @@ class Stepper:
         self._plans.note(decision.announced)
         if decision.tasks:
             return replace(stands_at, tasks=decision.tasks)
-        waiting = await self.output_so_far(config)
+        waiting = await self.output_so_far(config, planned=Superstep.announced(decision.announced))
         if self._ear:
             await self._tell_waiting(self._ear, decision, waiting, config)
         return replace(stands_at, output=waiting, interrupts=decision.waiting_for)
@@ -257,15 +261,17 @@ class Stepper:
         head = await self.view.aget_tuple(config) if finished else None
         if head:
             saved = SavedTasks(ear, finished=finished)
-            await self._with_saved(config, head, saved)
+            await self._with_saved(config, head, saved, Superstep.announced(decision.announced))
             if saved.values > 1:
                 await ear.hear((), "values", values)
         if not decision.waiting_for:
             await ear.hear((), "updates", {INTERRUPT: ()})
 
-    async def _with_saved(self, config: RunnableConfig, head: CheckpointTuple, ear: Ear | None) -> _Ended:
+    async def _with_saved(
+        self, config: RunnableConfig, head: CheckpointTuple, ear: Ear | None, planned: Superstep | None
+    ) -> _Ended:
         """Let LangGraph end a superstep with what its tasks have saved; nothing runs, and nothing is saved."""
-        superstep = self._plans.find(_id(head)) or await self._superstep(config, _id(head)) or Superstep()
+        superstep = planned or await self._plan(config, head) or Superstep()
         view = SavedView(self.view, open_tasks={*superstep.ids} - PendingTasks.on(head).finished)
         view.hand_out(view.shown(head))
         control = FanOut(lambda announced: announced_id(announced) != _id(head))
@@ -299,11 +305,16 @@ class Stepper:
             if head is None or _id(head) != checkpoint_id:
                 return None
             if planned is None:
-                view = TaskView(self._saver, task_id="", superstep=Superstep())
-                view.hand_out(head)
-                await self._run(_without_breakpoints(self._bare, view), None, config, FanOut(self._plans.note))
+                await self._plan(config, head)
             sends = head.checkpoint["channel_values"].get(TASKS, ())
             return self._plans.note_sends(checkpoint_id, sends, self._saver.serde)
+
+    async def _plan(self, config: RunnableConfig, head: CheckpointTuple) -> Superstep | None:
+        """Ask LangGraph for the tasks of the superstep after a checkpoint, and remember them."""
+        view = TaskView(self._saver, task_id="", superstep=Superstep())
+        view.hand_out(head)
+        await self._run(_without_breakpoints(self._bare, view), None, config, FanOut(self._plans.note))
+        return self._plans.find(_id(head))
 
     def _ear_for(self, others: Collection[str], checkpoint_id: str) -> Ear | None:
         if self._ear is None:
@@ -350,33 +361,6 @@ class Stepper:
         """Return a checkpoint for a loop that begins there, and comes to the last step and no further."""
         left = last_step - _step(head) - 2
         return going_on(head, made=steps_allowed(self._bare, config) - left)
-
-
-@dataclass
-class _Looked:
-    """When a task's checkpoint was looked at.
-
-    Attributes:
-        checkpoint_id: the checkpoint.
-        is_last: whether the task is run however long ago that was: where a worker has very many, each takes its time.
-        was_long_ago: whether it was so long ago that the task was not run.
-    """
-
-    checkpoint_id: str
-    is_last: bool = False
-    was_long_ago: bool = False
-    _at: float = 0.0
-
-    def begin(self) -> None:
-        """Note that it is looked at now."""
-        self._at = time.monotonic()
-
-    def is_out_of_date(self, announced: Announcement) -> bool:
-        """Tell whether LangGraph, about to run the tasks after a checkpoint, is to be stopped."""
-        if announced_id(announced) != self.checkpoint_id:
-            return True
-        self.was_long_ago = not self.is_last and time.monotonic() - self._at >= _LONG_AGO_SECONDS
-        return self.was_long_ago
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.types import Send
 
 from dapr_bridge._fan_out import Announcement
+from dapr_bridge._langgraph import IDLE
 
 _MOST_PLANS = 256
 
@@ -41,6 +42,10 @@ class Superstep:
         tasks = announcement["tasks"]
         return cls(ids=[task["id"] for task in tasks], nodes=[task["name"] for task in tasks])
 
+    def has_all(self, announcement: Announcement) -> bool:
+        """Tell whether these are all that LangGraph announces, but for idle ones."""
+        return all(task["id"] in self.positions or task["name"] == IDLE for task in announcement["tasks"])
+
     @cached_property
     def positions(self) -> Mapping[str, int]:
         """Where each task stands, by its id."""
@@ -67,6 +72,11 @@ class Plans:
     def find(self, checkpoint_id: str) -> Superstep | None:
         """Return the superstep after a checkpoint, or None."""
         return self._supersteps.get(checkpoint_id)
+
+    def forget(self, checkpoint_id: str, superstep: Superstep) -> None:
+        """Plan a superstep again when it is needed next, unless that was done."""
+        if self._supersteps.get(checkpoint_id) is superstep:
+            del self._supersteps[checkpoint_id]
 
     def turn(self, checkpoint_id: str) -> asyncio.Lock:
         """Return the lock under which a superstep is looked up and planned: by one task, when many begin at once."""

@@ -381,7 +381,7 @@ async def test_a_worker_that_is_stopped_on_the_way_to_a_node_does_not_run_what_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runs, now, saver = Runs(), [1000.0], StoppingSaver()
-    monkeypatch.setattr("dapr_bridge._stepper.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("dapr_bridge._decision.time.monotonic", lambda: now[0])
     graph = fork_and_join(runs).compile(checkpointer=saver)
     late, other = (Stepper(graph, fans_out=True) for _ in range(2))
     plan = await other.advance({"words": ["in"]}, THREAD, head=None)
@@ -400,7 +400,7 @@ async def test_a_worker_that_is_stopped_on_the_way_to_a_node_does_not_run_what_a
 
 
 async def test_a_task_runs_though_its_worker_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dapr_bridge._stepper._LONG_AGO_SECONDS", 0)
+    monkeypatch.setattr("dapr_bridge._decision._LONG_AGO_SECONDS", 0)
     runs = Runs()
 
     output = await Drive(fork_and_join(runs).compile()).invoke({"words": ["in"]})

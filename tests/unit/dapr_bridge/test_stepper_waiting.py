@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import InvalidUpdateError
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send
 
@@ -59,6 +61,55 @@ async def test_the_output_of_a_run_that_waits_has_what_the_callers_command_has_c
     seen = [await drive.invoke(command), await drive.invoke(Command(resume="a"))]
     assert [each["words"] for each in seen] == [each["words"] for each in wanted]
     assert "second" in seen[0]["words"]
+
+
+def forked_beside(runs: Runs) -> StateGraph[State]:
+    """Two that ask at once, and `aside`, to which only a caller goes."""
+    graph = StateGraph(State).add_node("asking", runs.node("asking", ask)).add_node("other", runs.node("other", ask))
+    graph.add_node("aside", runs.node("aside", ask))
+    return graph.add_edge(START, "asking").add_edge(START, "other")
+
+
+def sent_beside(runs: Runs) -> StateGraph[State]:
+    """Two `asking` by Sends, and `aside`, to which only a caller goes."""
+    graph = StateGraph(State).add_node("asking", runs.node("asking", ask)).add_node("aside", runs.node("aside", ask))
+    return graph.add_conditional_edges(START, lambda _: [Send("asking", {})] * 2, ["asking"])
+
+
+@pytest.mark.parametrize("build", [forked_beside, sent_beside])
+async def test_a_worker_that_has_planned_a_superstep_before_runs_nothing_that_a_command_to_another_has_called(
+    build: Callable[[Runs], StateGraph[State]],
+) -> None:
+    runs = Runs()
+    drive = Drive(build(runs).compile())
+    early = Stepper(drive.graph, fans_out=True)
+    saver: Any = drive.graph.checkpointer
+    before = await early.advance({"words": []}, THREAD, head=None)
+    where: Any = {"checkpoint_id": before.checkpoint_id, "last_step": before.last_step}
+    assert [await early.run_task(task, THREAD, **where) for task in before.tasks] == ["paused"] * 2
+    plan = await drive.begin(Command(goto="aside"))
+    assert [await drive.run(task, plan) for task in plan.tasks] == ["paused"] * 3
+    done = dict(runs)
+    asking = next(task for task in plan.tasks if task.node == "asking")
+
+    assert await early.output_so_far(THREAD) == {"words": []}
+    assert dict(runs) == done
+    assert await early.run_task(asking, THREAD, **where) == "paused"
+    assert runs == {**done, "asking": done["asking"] + 1}
+    assert len((await saver.aget_tuple(THREAD)).pending_writes) == 4
+
+
+@pytest.mark.parametrize("is_by_id", [False, True], ids=["without an id", "by id"])
+async def test_an_answer_for_the_graph_around_is_none_where_there_is_no_graph_around(is_by_id: bool) -> None:
+    drive = Drive(choices().compile())
+    await drive.invoke({"words": []})
+    (question,) = (await drive.graph.aget_state(THREAD)).interrupts
+    answer: Command[Any] = Command(resume={question.id: "x"} if is_by_id else "x", graph=Command.PARENT)
+
+    with pytest.raises(InvalidUpdateError, match="no parent graph"):
+        await drive.invoke(answer)
+
+    assert (await drive.graph.aget_state(THREAD)).interrupts == (question,)
 
 
 class ValuesHeard:
