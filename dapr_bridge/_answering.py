@@ -63,11 +63,15 @@ class Answering:
         if len(pending.questions) != 1:
             return value, head
         [task_id], [question] = pending.asked, pending.questions
-        is_gone = _is_replaced(head, pending) or await self._is_moved(task_id, question, config)
-        return AnswerToTheNext(resume=value.resume, update=value.update, goto=value.goto) if is_gone else value, head
+        if _is_replaced(head, pending) or await self._is_moved(task_id, question, config):
+            value = AnswerToTheNext(resume=value.resume, update=value.update, goto=value.goto, graph=value.graph)
+        return value, head
 
     async def _is_moved(self, task_id: str, question: Interrupt, config: RunnableConfig) -> bool:
         """Whether a question is asked no more as it was, for a person has edited the state in which it was asked."""
+        if any(Interrupt.from_ns(None, f"{node}:{task_id}").id == question.id for node in self.graph.nodes):
+            # The task's own, and not one of a subgraph.
+            return False
         state = await self.graph.aget_state(config)
         [task] = [each for each in state.tasks if each.id == task_id] or [None]
         if task is None or await self._asks(task, question):
