@@ -244,7 +244,7 @@ class GraphRuns:
         stage, run_id, latest = attempt.request.stage, attempt.run_id, attempt.latest
         try:
             if stage and stage.failure:
-                return self._ends.failed_at(stage, stage.failure, run_id)
+                return await self._ends.failed_at(stage, stage.failure, run_id)
             head = await attempt.saver.aget_tuple(latest)
             if is_other and await self.saver.ais_made_by(run_id, head):
                 return self._ends.refused(run_id, head)

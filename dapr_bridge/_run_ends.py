@@ -15,7 +15,7 @@ from langgraph.types import GraphOutput, Interrupt, StateSnapshot
 from dapr_bridge._decision import PlannedTask
 from dapr_bridge._payloads import INLINE_BYTES, Payload
 from dapr_bridge._pending import PendingTasks
-from dapr_bridge._run_values import RunValues, given_under
+from dapr_bridge._run_values import RunValues
 from dapr_bridge._saver_view import SaverView
 from dapr_bridge._wire import ONE_RUN, Failure, RunOutcome, Stage, refused
 from dapr_bridge.errors import StaleWriterError, StateStoreError, ThreadLostError, ValueNotKeptError
@@ -91,10 +91,11 @@ class RunEnds:
         error, _ = await self._with_command(error, _command_name(run_id, task.id))
         return failure_of(error, node=task.node, task_id=task.id)
 
-    def failed_at(self, stage: Stage, failure: Failure, run_id: str) -> RunOutcome:
+    async def failed_at(self, stage: Stage, failure: Failure, run_id: str) -> RunOutcome:
         """Tell that a run has failed with one of its tasks."""
         is_command = failure.error_type == ParentCommand.__name__
-        command = given_under(_command_name(run_id, failure.task_id or "")) if is_command else None
+        name = _command_name(run_id, failure.task_id or "")
+        command = await self.values.given_under(name) if is_command else None
         return RunOutcome(status="failed", checkpoint_id=stage.checkpoint_id, output=command, failure=failure)
 
     async def _with_command(self, error: Exception, name: str) -> tuple[Exception, Payload | None]:

@@ -61,9 +61,14 @@ class RunValues:
 
     async def save_given(self, value: Any, name: str, *, what: str) -> Payload:
         """Save what somebody has given under a name, of whatever size; `given_under` the name returns the same."""
-        await self.keep(value, name, what=what, most=_NONE_INLINE)
-        await self.keep(losses_of(value), _lost_of(name), what=what, most=_NONE_INLINE)
-        return given_under(name)
+        kept = await self.keep(value, name, what=what, most=_NONE_INLINE)
+        return {**kept, LOST: await self.keep(losses_of(value), _lost_of(name), what=what, most=_NONE_INLINE)}
+
+    async def given_under(self, name: str) -> Payload:
+        """Return how what is saved under a name travels; a worker of an older release has saved the value alone."""
+        lost = _lost_of(name)
+        noted = await arun(self.saver.store.read([payload_key(lost)]))
+        return {**Reference(name=name).to_json(), **({LOST: Reference(name=lost).to_json()} if noted else {})}
 
     async def is_kept(self, value: Any, name: str) -> bool:
         """Whether what is saved under a name is this value, and not one that somebody else has saved before."""
@@ -73,11 +78,6 @@ class RunValues:
             return True
         # An equal set may have been walked in another order.
         return not differ(codec.load(found[key].data), codec.load(mine))
-
-
-def given_under(name: str) -> Payload:
-    """Return how what `RunValues.save_given` saves under a name travels."""
-    return {**Reference(name=name).to_json(), LOST: Reference(name=_lost_of(name)).to_json()}
 
 
 def _lost_of(name: str) -> str:

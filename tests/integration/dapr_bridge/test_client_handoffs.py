@@ -15,6 +15,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
 from dapr_bridge import DaprSaver, DurableGraph, GraphFailedError, GraphWorker, Unit
+from dapr_bridge._run_values import RunValues
 from dapr_bridge.testing import ControlPlane, Sidecar
 from tests.kit.client_rig import on_thread
 from tests.kit.sidecars import sqlite_sidecar
@@ -150,3 +151,16 @@ async def test_what_it_commands_and_cannot_be_kept_fails_it_by_name(sidecar: Sid
             await around(durable).ainvoke({"words": ["in"]}, on_thread(f"{name} {unit}"))
 
     assert failed.value.error_type == "ValueNotKeptError"
+
+
+async def test_what_a_task_on_a_worker_of_an_older_release_has_commanded_leaves_it_too(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def save_alone(self: RunValues, value: Any, name: str, *, what: str) -> Any:
+        return await self.saver.aput_value(name, value)
+
+    monkeypatch.setattr(RunValues, "save_given", save_alone)
+    async with hosted(sidecar, "beside", "task") as durable:
+        output = await around(durable).ainvoke({"words": ["in"]}, on_thread("of an older release"))
+
+    assert output == {"words": ["in", "beside", "after 2"]}
