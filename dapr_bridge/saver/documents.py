@@ -84,12 +84,12 @@ class Glimpse:
     Attributes:
         hides: tells of a task whose writes are not.
         without: the channels whose values are not.
-        keeps_tuples: whether tuples in what tasks have written are not lists, as LangGraph's own savers have them.
+        tuples_of: the run in whose writes tuples are not lists, as LangGraph's own savers have them.
     """
 
     hides: Callable[[str], bool] = lambda _: False
     without: Collection[str] = ()
-    keeps_tuples: bool = False
+    tuples_of: str | None = None
 
 
 ALL = Glimpse()

@@ -82,9 +82,7 @@ def _tuples(
             tasks[checkpoint_id][task_id] = writes
     # Values are deleted before the checkpoint that names them.
     whole = [each for each in ids if each in records and values.keys() >= {*place.value_keys(records[each])}]
-    make = partial(
-        _tuple, place=place, values=values, load=load or documents.codec.load, keeps_tuples=glimpse.keeps_tuples
-    )
+    make = partial(_tuple, place=place, values=values, load=load or documents.codec.load, run_id=glimpse.tuples_of)
     return [make(records[each], tasks[each]) for each in whole]
 
 
@@ -160,7 +158,7 @@ def _tuple(
     place: Place,
     values: Mapping[str, bytes],
     load: Load,
-    keeps_tuples: bool,
+    run_id: str | None,
 ) -> CheckpointTuple:
     value_keys = {name: place.value_key(name, version) for name, version in record.stored.items()}
     loaded = {name: load(values[key], f"channel {name!r}") for name, key in value_keys.items()}
@@ -170,6 +168,7 @@ def _tuple(
         metadata=record.metadata,
         parent_config=place.config(record.parent_id) if record.parent_id else None,
         pending_writes=[
-            (task_id, write.channel, write.value(load, keeps_tuples=keeps_tuples)) for task_id, write in in_order(tasks)
+            (task_id, write.channel, write.value(load, keeps_tuples=run_id in tasks[task_id].runs))
+            for task_id, write in in_order(tasks)
         ],
     )

@@ -210,7 +210,8 @@ class TaskWrites:
         path: LangGraph's task path, by which writes are ordered.
         output: writes to channels; the first complete list wins as a whole, so two attempts are never mixed.
         control: LangGraph's own marks (error, interrupt, resume, ...); the last of each wins.
-        runs: of an input's writes, the runs that they came with; of a question, the run that has asked it last.
+        runs: of an input's writes, the runs that they came with; of a question, the run that has asked it last; of an
+            output with tuples, the run in which it was written.
     """
 
     path: str
@@ -302,6 +303,7 @@ def make_task_writes(
     path: str,
     *,
     run_id: str | None = None,
+    is_of_run: bool = True,
     tuples: TuplesOf | None = None,
 ) -> TaskWrites:
     """Number serialized writes as LangGraph's savers do and part output from control.
@@ -309,14 +311,15 @@ def make_task_writes(
     Args:
         writes: channels and serialized values.
         path: LangGraph's task path.
-        run_id: of an input's writes and of a question, the run that they come with.
+        run_id: the run that they come with.
+        is_of_run: whether that is noted though there are no tuples.
         tuples: where there are tuples in an output's values, by their places.
     """
     rows = [(WRITES_IDX_MAP.get(channel, position), channel, data) for position, (channel, data) in enumerate(writes)]
     saved = _saved(rows, tuples or {})
     output = tuple(write for write in saved if write.channel not in _CONTROL_CHANNELS)
     control = tuple(write for write in saved if write.channel in _CONTROL_CHANNELS)
-    runs = (run_id,) if run_id else ()
+    runs = (run_id,) if run_id and (is_of_run or any(write.tuples for write in output)) else ()
     return TaskWrites(path=path, output=output, control=_last_of_each((), control), runs=runs)
 
 

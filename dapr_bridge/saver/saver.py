@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,18 +20,17 @@ from langgraph.checkpoint.base import (
     get_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.types import INTERRUPT
 
 from dapr_bridge._contexts import Closing
 from dapr_bridge._names import CALL_METADATA, RUN_METADATA
 from dapr_bridge.errors import ValueNotFoundError
 from dapr_bridge.reference import Reference
 from dapr_bridge.saver import copying, delta, keeping, reading, removal, tasks, writing
-from dapr_bridge.saver.documents import Documents, Glimpse, Memory, Place
+from dapr_bridge.saver.documents import ALL, Documents, Memory, Place
 from dapr_bridge.saver.effects import Steps, arun, run
 from dapr_bridge.saver.lease import Leases
 from dapr_bridge.saver.listing import Search
-from dapr_bridge.saver.records import INPUT_TASK, Codec
+from dapr_bridge.saver.records import Codec
 from dapr_bridge.saver.serializer import OwnTypesSerializer
 from dapr_bridge.saver.sidecar import Patience
 from dapr_bridge.saver.standing import Standing, read_standing
@@ -303,7 +303,9 @@ class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
 
     def _get_tuple(self, config: RunnableConfig) -> Steps[CheckpointTuple | None]:
         place = _place(config)
-        glimpse = Glimpse(keeps_tuples=self._glimpse.keeps_tuples) if place.namespace else self._glimpse
+        # Tasks of a run may have run in other processes; to LangGraph it is as if all were here.
+        run_id = config.get("metadata", {}).get(RUN_METADATA) if self._is_fenced else None
+        glimpse = replace(ALL if place.namespace else self._glimpse, tuples_of=run_id)
         found = yield from reading.read_checkpoint(self._documents, place, get_checkpoint_id(config), glimpse)
         if found:
             self._note_driven(place, found.checkpoint["id"], found.metadata)
@@ -333,8 +335,7 @@ class DaprSaver(Viewed, BaseCheckpointSaver[str], Closing):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Steps[None]:
         checkpoint_id = config.get("configurable", {})["checkpoint_id"]
-        is_of_run = task_id == INPUT_TASK or any(channel == INTERRUPT for channel, _ in writes)
-        run_id = config.get("metadata", {}).get(RUN_METADATA) if is_of_run else None
+        run_id = config.get("metadata", {}).get(RUN_METADATA)
         yield from tasks.put_writes(
             self._documents, _place(config), checkpoint_id, task_id, task_path, writes, run_id=run_id
         )

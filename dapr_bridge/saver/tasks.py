@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dapr_bridge._langgraph import INTERRUPT
 from dapr_bridge._tuples import tuples_in
 from dapr_bridge.saver.documents import Documents, Place, TaskPut, guard_of
 from dapr_bridge.saver.effects import Pause, Steps
@@ -34,12 +35,13 @@ def put_writes(
     """Save what a task wrote; its first complete output wins, as one unit.
 
     An input's writes are saved with the run that they come with, so that it is known not to apply them again, and a
-    question with the run that asks it, which has not brought the answer.
+    question with the run that asks it, which has not brought the answer. Tuples are lists to every other run.
     """
     codec, memory = documents.codec, documents.memory
     data = [(channel, codec.dump(value, what=f"the write to channel {channel!r}")) for channel, value in writes]
     found = {position: paths for position, (_, value) in enumerate(writes) if (paths := tuples_in(value))}
-    saved = make_task_writes(data, path, run_id=run_id, tuples=found)
+    is_of_run = task_id == INPUT_TASK or any(channel == INTERRUPT for channel, _ in writes)
+    saved = make_task_writes(data, path, run_id=run_id, is_of_run=is_of_run, tuples=found)
     put = TaskPut(task_id, place.apart_key(checkpoint_id, task_id), saved)
     pending_key = place.pending_key(checkpoint_id)
     memory.task_puts.join(pending_key, put)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from copy import copy
-from dataclasses import replace
 from typing import Any, Self
 
 from dapr_bridge.saver.documents import ALL, Glimpse
@@ -35,8 +34,6 @@ class Viewed:
         """
         view = self._view()
         view._is_fenced = True
-        # Its tasks may have run in other processes; to LangGraph it is as if all were here.
-        view._glimpse = replace(self._glimpse, keeps_tuples=True)
         return view
 
     def on_behalf_of(self, holder: Holder) -> Self:
@@ -57,7 +54,7 @@ class Viewed:
             without: channels of the root graph whose values are left out.
         """
         view = self._view()
-        view._glimpse = replace(self._glimpse, hides=hides, without=without)
+        view._glimpse = Glimpse(hides=hides, without=without)
         return view
 
     def _view(self) -> Self:

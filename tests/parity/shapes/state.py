@@ -235,6 +235,20 @@ def tuples_that_a_reducer_tells_from_lists() -> AnyGraph:
     return graph.compile()
 
 
+def tuples_that_a_reducer_hears_of_before_and_after_a_question() -> AnyGraph:
+    async def write(_: Said) -> dict[str, tuple[str, ...]]:
+        return {"said": ("written", "before")}
+
+    async def ask(_: Said) -> dict[str, tuple[str, ...]]:
+        return {"said": ("and", interrupt("what?"))}
+
+    graph = StateGraph(Said)
+    for name, node in (("write", write), ("ask", ask)):
+        graph.add_node(name, node)
+        graph.add_edge(START, name)
+    return graph.compile()
+
+
 class Model(BaseModel):
     """A state that pydantic checks."""
 
@@ -385,6 +399,10 @@ SHAPES = (
             Ask({"said": ("in", "put")}),
             Ask(Command(update={"said": ("by", "hand")}, goto=["a", "b"])),
         ],
+    ),
+    Shape(
+        build=tuples_that_a_reducer_hears_of_before_and_after_a_question,
+        script=[Ask({"said": []}), Answer(["after"])],
     ),
     Shape(
         build=messages,
