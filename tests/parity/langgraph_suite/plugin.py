@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import langchain_core.language_models.base as language_models
 import langgraph.checkpoint.memory
 import pytest
 from kit.late_worker import LateWorker
@@ -77,6 +78,9 @@ def _routed_saver() -> Iterator[RoutedSaver]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the scene before LangGraph's tests are imported."""
+    # They expect that LangChain's own package is not installed, whose version models would tell.
+    models: Any = language_models
+    models._get_langchain_version = lambda: None
     log, how = Path(os.environ["PARITY_LOG"]), os.environ["PARITY_ROUTE"]
     if how == "native":
         config.pluginmanager.register(Watcher(log))
