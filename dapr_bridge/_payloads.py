@@ -47,6 +47,7 @@ def encode_inline(value: Any, serde: SerializerProtocol, *, what: str) -> Payloa
             f"{what} has {size} bytes and history carries at most {INLINE_BYTES}: "
             "save it with DaprSaver.aput_value in an activity and pass the Reference"
         )
+    # What is lost counts for nothing here: workflows in flight have sent as much without it.
     return _with_lost(payload, value)
 
 
@@ -56,13 +57,15 @@ def lost_in(payload: Payload, value: Any) -> dict[str, Any]:
 
 
 def fits_inline(value: Any, serde: SerializerProtocol, *, what: str, most: int = INLINE_BYTES) -> Payload | None:
-    """Encode a value for history, or return None when it has more bytes than it may have."""
+    """Encode a value for history, or return None when it, or what is lost of it, has more bytes than it may have."""
     payload, size = encode_payload(value, serde, what=what)
-    return _with_lost(payload, value) if size <= most else None
+    if size > most:
+        return None
+    whole = _with_lost(payload, value)
+    return whole if len(json.dumps(whole.get(LOST))) <= INLINE_BYTES else None
 
 
 def _with_lost(payload: Payload, value: Any) -> Payload:
-    """Add what is lost of a value; it counts for nothing, for workflows in flight have sent as much without it."""
     lost = lost_in(payload, value)
     return {**payload, LOST: {"json": lost}} if lost else payload
 

@@ -11,7 +11,7 @@ from langgraph.types import Command, Overwrite, Send
 from pydantic import BaseModel
 
 from dapr_bridge._as_given import losses_of, made_good
-from dapr_bridge._payloads import INLINE_BYTES, decode_inline, encode_inline, in_one_order
+from dapr_bridge._payloads import INLINE_BYTES, decode_inline, encode_inline, fits_inline, in_one_order
 
 
 class Note(BaseModel):
@@ -70,3 +70,6 @@ def test_history_carries_as_much_of_a_value_of_which_something_is_lost() -> None
 
     assert len(payload["data"]) < INLINE_BYTES < len(json.dumps(payload))
     assert made_good(decode_inline(payload, SERDE), payload["lost"]["json"]) == {"pairs": pairs}
+    # Where it can be saved apart, it is.
+    assert fits_inline({"pairs": pairs}, SERDE, what="it") is None
+    assert fits_inline({"pairs": pairs[:100]}, SERDE, what="it")
