@@ -150,6 +150,7 @@ class EventPublisher:
         """Publish one event; it is out when this returns, or lost."""
         # Also one that seems to be lost has a number of its own: it may have gone out all the same.
         self._count = number = self._count + 1
+        value = await self._encode(payload, number)
         event = Event(
             run_id=self._run_id,
             source=self._source,
@@ -158,15 +159,16 @@ class EventPublisher:
             key=key,
             namespace=namespace,
             mode=mode,
-            value=await self._encode(payload, number),
-            tuples=tuples_in(payload),
+            value=value,
+            # What cannot be encoded may hold itself, and would be looked through without an end.
+            tuples=() if "error" in value else tuples_in(payload),
         )
         await self._bus.publish(self._topic, event.to_bytes())
 
     async def _encode(self, payload: object, number: int) -> Payload:
         try:
             encoded, size = encode_payload(payload, self._saver.serde, what="the event")
-        except ValueNotKeptError as error:
+        except (ValueNotKeptError, RecursionError) as error:
             return {"error": str(error)}
         if size <= _MESSAGE_BYTES:
             return encoded
