@@ -8,7 +8,7 @@ from langgraph.types import Command
 from tests.parity.shape import Answer, AnyGraph, Ask, Edit, Shape
 from tests.parity.shapes.flow import say, talk
 from tests.parity.shapes.interrupts import ask_for
-from tests.parity.shapes.subgraphs import interrupt_in_a_subgraph, interrupt_two_subgraphs_deep
+from tests.parity.shapes.subgraphs import around, interrupt_in_a_subgraph, interrupt_two_subgraphs_deep
 
 
 def edited_and_answered() -> AnyGraph:
@@ -42,12 +42,7 @@ def edited_and_asking_twice() -> AnyGraph:
     inner.add_edge(START, "in1")
     inner.add_edge("in1", "ask")
     inner.add_edge("ask", "more")
-    graph = talk("before", "after")
-    graph.add_node("inner", inner.compile())
-    graph.add_edge(START, "before")
-    graph.add_edge("before", "inner")
-    graph.add_edge("inner", "after")
-    return graph.compile()
+    return around(inner.compile()).compile()
 
 
 def edited_beside_one_that_is_done() -> AnyGraph:

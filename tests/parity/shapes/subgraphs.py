@@ -38,7 +38,8 @@ def _asking(*, checkpointer: bool | None = None) -> AnyGraph:
     return inner.compile(checkpointer=checkpointer)
 
 
-def _around(inner: Any, *more: str) -> StateGraph[Words]:
+def around(inner: Any) -> StateGraph[Words]:
+    """`before`, then a graph or a node, then `after`."""
     graph = talk("before", "after")
     graph.add_node("inner", inner)
     graph.add_edge(START, "before")
@@ -48,11 +49,11 @@ def _around(inner: Any, *more: str) -> StateGraph[Words]:
 
 
 def subgraph_as_a_node() -> AnyGraph:
-    return _around(_inner()).compile()
+    return around(_inner()).compile()
 
 
 def subgraph_without_checkpoints() -> AnyGraph:
-    return _around(_inner(checkpointer=False)).compile()
+    return around(_inner(checkpointer=False)).compile()
 
 
 def nested_subgraphs() -> AnyGraph:
@@ -60,7 +61,7 @@ def nested_subgraphs() -> AnyGraph:
     middle.add_node("deep", _inner())
     middle.add_edge(START, "m1")
     middle.add_edge("m1", "deep")
-    return _around(middle.compile()).compile()
+    return around(middle.compile()).compile()
 
 
 def subgraph_called_from_a_node() -> AnyGraph:
@@ -76,19 +77,19 @@ def subgraph_called_from_a_node() -> AnyGraph:
         measured = await measuring.ainvoke({"text": " ".join(state["words"])}, config)
         return {"count": measured["length"]}
 
-    return _around(call).compile()
+    return around(call).compile()
 
 
 def subgraph_with_its_own_memory() -> AnyGraph:
-    return _around(_inner(checkpointer=True)).compile()
+    return around(_inner(checkpointer=True)).compile()
 
 
 def subgraph_with_its_own_memory_that_asks() -> AnyGraph:
-    return _around(_asking(checkpointer=True)).compile()
+    return around(_asking(checkpointer=True)).compile()
 
 
 def interrupt_in_a_subgraph() -> AnyGraph:
-    return _around(_asking()).compile()
+    return around(_asking()).compile()
 
 
 def interrupt_two_subgraphs_deep() -> AnyGraph:
@@ -97,7 +98,7 @@ def interrupt_two_subgraphs_deep() -> AnyGraph:
     middle.add_edge(START, "m1")
     middle.add_edge("m1", "deep")
     middle.add_edge("deep", "m2")
-    return _around(middle.compile()).compile()
+    return around(middle.compile()).compile()
 
 
 def subgraphs_side_by_side() -> AnyGraph:
@@ -137,18 +138,18 @@ def failure_in_a_subgraph() -> AnyGraph:
     inner.add_node("fragile", fragile)
     inner.add_edge(START, "in1")
     inner.add_edge("in1", "fragile")
-    return _around(inner.compile()).compile()
+    return around(inner.compile()).compile()
 
 
 def breakpoint_in_a_subgraph() -> AnyGraph:
     inner = talk("in1", "in2")
     inner.add_edge(START, "in1")
     inner.add_edge("in1", "in2")
-    return _around(inner.compile(interrupt_before=["in2"])).compile()
+    return around(inner.compile(interrupt_before=["in2"])).compile()
 
 
 def breakpoint_in_a_subgraph_after_an_answer() -> AnyGraph:
-    return _around(_stopping_after_an_answer()).compile()
+    return around(_stopping_after_an_answer()).compile()
 
 
 def breakpoint_in_a_subgraph_beside_a_question() -> AnyGraph:
@@ -190,7 +191,7 @@ def recursion_limit_in_a_subgraph() -> AnyGraph:
     inner.add_node("round", say("round"))
     inner.add_edge(START, "round")
     inner.add_edge("round", "round")
-    return _around(inner.compile()).compile()
+    return around(inner.compile()).compile()
 
 
 _IN = Ask({"words": ["in"]})
